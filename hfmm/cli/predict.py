@@ -1,0 +1,34 @@
+"""`hfmm predict`: predictions for one input, several, or a folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hfmm.cli.common import Parser, print_json
+
+
+def run(words: Sequence[str]) -> int:
+    parser = Parser("predict", "Predictions for one picture, several, or a folder of them.", json=True)
+    parser.add_argument("run", help="a run directory or a Hub repository")
+    parser.add_argument("--image", nargs="+", required=True, help="pictures, or folders of pictures")
+    parser.add_argument("--text", help="how the caption starts")
+    parser.add_argument("--num-return-sequences", type=int, default=1)
+    parser.add_argument("--num-beams", type=int, help="the model's own by default")
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse(words)
+    from hfmm.evaluation.prediction import predict
+
+    rows = predict(
+        given.run,
+        [Path(name) for name in given.image],
+        given.text,
+        given.num_return_sequences,
+        given.num_beams,
+        given.device,
+    )
+    if given.json:
+        print_json(rows)
+        return 0
+    for row in rows:
+        for caption, score in zip(row["predictions"], row["scores"], strict=True):
+            print(f"{row['image']}\t{caption}" + ("" if score is None else f"\t{score:.3f}"))
+    return 0

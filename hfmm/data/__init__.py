@@ -1,0 +1,36 @@
+"""What goes in: sources, typed examples, batches. Light: what is heavy is imported when data are loaded."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hfmm.data.examples import Examples
+
+
+def load(
+    spec: str,
+    split: str = "train",
+    columns: str | Mapping[str, str] | None = None,
+    on_bad_example: str = "error",
+    **options: Any,
+) -> "Examples":
+    """Load a data set; the same as `--data SPEC`.
+
+    Args:
+        spec: `scenes`, `scenes:VIEW` or `digits` (built in); a folder of parquet, JSON Lines, CSV or pictures
+            (imagefolder), or one such file; or a Hub data set id (USER/NAME).
+        split: `train`, `validation` (also `val`, `valid`, `dev`), `test` or a name of the data's own.
+        columns: Which column to take, `image=photo,captions=sentences` or a mapping. Common names map themselves.
+        on_bad_example: `error` checks every row but its pixels now, and raises; `skip` leaves bad rows to be met and
+            replaced by `KeyedExamples`.
+        **options: Of the source. Built-in data: see `Scenes` and `Digits`. Others: `max_pixels` (of a picture),
+            `ignore_index` (of masks, mapped to 255); Hub: `config`, `revision`.
+
+    Raises:
+        DataError: No such data, split or column, or a bad row; the message names file and row.
+        UsageError: An unknown option, or columns that are not written as above.
+        AccessError: The Hub cannot be reached.
+    """
+    from hfmm.data.sources import load_examples
+
+    return load_examples(spec, split, columns, on_bad_example, options)

@@ -1,0 +1,76 @@
+"""From drawn examples to the batches that captioners take."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import torch
+
+from hfmm.data.examples import Example
+from hfmm.errors import DataError, unknown
+
+CHOICES = ("first", "random", "all")
+
+
+class CaptionCollator:
+    """Chooses captions and lets the processor make tensors of them and of the pictures."""
+
+    def __init__(self, processor: Any, captions: str = "first") -> None:
+        """Take a processor of a captioner.
+
+        Args:
+            processor: Called with `images`, `text_target` and `return_tensors`.
+            captions: Which of an example's captions to learn: the `first`, a `random` one at each visit, or `all`, each
+                in a row of its own beside its picture.
+        """
+        if captions not in CHOICES:
+            raise unknown("choice of captions", captions, CHOICES)
+        self.processor = processor
+        self.captions = captions
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Choose the captions of an example.
+
+        Returns:
+            `id`, `image` and `captions`, the chosen ones.
+
+        Raises:
+            DataError: The example has no picture or no captions.
+        """
+        captions = example.get("captions")
+        if not captions or example.get("image") is None:
+            raise DataError(f"example {example['id']} has no {'image' if captions else 'captions'}")
+        if self.captions == "first":
+            captions = captions[:1]
+        elif self.captions == "random":
+            captions = [random.choice(captions)]
+        return {"id": example["id"], "image": example["image"], "captions": captions}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, 3, height, width), `labels` (B, T) padded with -100, `example_ids` (B strings), where B
+            counts captions.
+        """
+        batch = self.processor(
+            images=[example["image"] for example in drawn],
+            text_target=[caption for example in drawn for caption in example["captions"]],
+            return_tensors="pt",
+        )
+        counts = [len(example["captions"]) for example in drawn]
+        pixel_values = batch["pixel_values"]  # pictures 3 height width
+        if max(counts) > 1:  # a picture is prepared once, however many captions it has
+            pixel_values = pixel_values.repeat_interleave(torch.tensor(counts), dim=0)  # B 3 height width
+        ids = [example["id"] for example in drawn for _ in example["captions"]]
+        return {"pixel_values": pixel_values, "labels": batch["labels"], "example_ids": ids}
+
+
+_COLLATORS = {"image-captioning": CaptionCollator}
+
+
+def for_task(task: str) -> type[CaptionCollator]:
+    """The collator of a task's training batches."""
+    if task not in _COLLATORS:
+        raise unknown("task to make batches for", task, _COLLATORS)
+    return _COLLATORS[task]

@@ -1,0 +1,189 @@
+"""The data set of scenes: examples by view and by field, made as they are read."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hfmm.data.examples import Example, Examples
+from hfmm.data.scenes import questions, world
+from hfmm.data.scenes.grammar import SHAPES
+from hfmm.data.scenes.still import FIELDS, MASK_NAMES, PAIR_NAMES, Still
+from hfmm.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    import datasets
+
+SIZE_OF_SPLIT = {"train": 100_000, "validation": 1_000, "test": 1_000, "test_heldout": 1_000}
+STILL_FIELDS = ("image", "captions", "objects")  # unless others are asked for
+
+
+class View(NamedTuple):
+    """What a task sees of a scene.
+
+    Attributes:
+        columns: Column -> (kind, where a `Still` has it).
+        label_names: Name of each class, None without classes.
+    """
+
+    columns: dict[str, tuple[str, str]]
+    label_names: tuple[str, ...] | None = None
+
+
+_IMAGE = {"image": ("image", "image")}
+VIEWS = {
+    "stills": View({field: (kind, field) for field, kind in FIELDS.items()}),
+    "classification": View(_IMAGE | {"label": ("label", "label")}, PAIR_NAMES),
+    "detection": View(_IMAGE | {"objects": ("objects", "detections")}, SHAPES),
+    "segmentation": View(_IMAGE | {"mask": ("mask", "class_mask")}, MASK_NAMES),
+    "vqa": View(_IMAGE | {name: ("text", f"asked.{name}") for name in questions.Question._fields}),
+}
+_LONE_VIEWS = ("classification",)  # scenes of one object
+
+
+class Scenes(Examples):
+    """Pictures of colored shapes with exact ground truth, in any number; each is made when it is read.
+
+    | view | an example, besides `id` |
+    |---|---|
+    | `stills` | the fields asked for, any of FIELDS (`Still` says what each is) |
+    | `vqa` | `image`, `question`, `answer`, `kind`; every seven rows ask one question of each kind |
+    | `detection` | `image`, `objects` with `box`, `label`, `attributes` |
+    | `segmentation` | `image`, `mask` (0 background, 1 + shape) |
+    | `classification` | `image` of one object, `label` (shape * 8 + color) |
+
+    Args:
+        split: `train`, `validation`, `test` (new scenes) or `test_heldout` (a combination never trained on in each).
+        size: Number of examples; 100,000 for training and 1,000 otherwise by default. Costs no memory.
+        seed: Of every choice. The same row of the same arguments is the same example in any process.
+        view: One of the above.
+        objects: Relative frequency of scenes with 1, 2, ... objects; one to four numbers.
+        picture_size: Pixels a side, 32 to 1024. The same scene at every size.
+        fields: Of a still; image, captions and objects by default.
+        overlap: Objects may hide each other in part.
+
+    Raises:
+        UsageError: An argument is not one of these.
+    """
+
+    def __init__(
+        self,
+        split: str = "train",
+        size: int | None = None,
+        seed: int = 0,
+        view: str = "stills",
+        objects: Sequence[float] = (0.4, 0.3, 0.2, 0.1),
+        picture_size: int = 64,
+        fields: Sequence[str] | None = None,
+        overlap: bool = False,
+    ) -> None:
+        if split not in SIZE_OF_SPLIT:
+            raise unknown("split of scenes", split, SIZE_OF_SPLIT)
+        if view not in VIEWS:
+            raise unknown("view of scenes", view, VIEWS)
+        self.name = "scenes" if view == "stills" else f"scenes:{view}"
+        self.split, self.view = split, view
+        self.size = _whole("size", SIZE_OF_SPLIT[split] if size is None else size, 1)
+        self.seed = _whole("seed", seed, 0)
+        self.picture_size = _whole("picture_size", picture_size, 32, 1024)
+        weights = (1.0,) if view in _LONE_VIEWS else _weights(objects)
+        self.settings = world.Settings(split, weights, bool(overlap))
+        columns = _columns(view, fields)
+        self.features = {column: kind for column, (kind, _) in columns.items()}
+        self._getters = {column: attrgetter(path) for column, (_, path) in columns.items()}
+        self.label_names = VIEWS[view].label_names
+
+    def __len__(self) -> int:
+        return self.size
+
+    def read(self, row: int) -> Example:
+        """The example of a row, a pure function of it and of the arguments."""
+        key = world.key_of(self.seed, self.split, row)
+        still = self._asked(row, key) if self.view == "vqa" else self._still(self.scene(row), key)
+        return {"id": f"scenes-{self.split}-{row}"} | {column: get(still) for column, get in self._getters.items()}
+
+    def scene(self, row: int) -> world.Scene:
+        """The numbers behind a row (of every view but `vqa`, which draws scenes until one suits the question)."""
+        return world.sample(self.settings, world.stream(world.key_of(self.seed, self.split, row), "world"))
+
+    def _still(self, scene: world.Scene, key: bytes) -> Still:
+        return Still(scene, key, self.picture_size, self.settings.overlap)
+
+    def _asked(self, row: int, key: bytes) -> Still:
+        """A still with a question of the kind whose turn it is; numbers of objects are equally frequent in counts."""
+        counts = [count for count, weight in enumerate(self.settings.weights, 1) if weight > 0]
+        kind = self._kind_of(row, [kind for kind in questions.KINDS if questions.fewest_objects(kind) <= counts[-1]])
+        draw_world, draw_question = world.stream(key, "world"), world.stream(key, "questions")
+        fewest, most = questions.fewest_objects(kind), world.MAX_OBJECTS
+        if kind == "count":
+            fewest = most = counts[int(draw_question() * len(counts))]
+        while True:
+            still = self._still(world.sample(self.settings, draw_world, fewest, most), key)
+            still.asked = questions.ask(kind, still.objects, draw_question)
+            if still.asked:
+                return still
+
+    def _kind_of(self, row: int, kinds: list[str]) -> str:
+        """Rows in blocks of one of each kind, every block in an order of its own."""
+        block, turn = divmod(row, len(kinds))
+        draw = world.stream(world.key_of(self.seed, f"{self.split}/kinds", block), "questions")
+        for _ in range(turn):
+            kinds.pop(int(draw() * len(kinds)))
+        return kinds[int(draw() * len(kinds))]
+
+    def to_dataset(self) -> "datasets.Dataset":
+        """These examples as a `datasets.Dataset`. They are still made as they are read: it stores row numbers only."""
+        import datasets  # takes a second, and few need it
+
+        return datasets.Dataset.from_dict({"row": range(len(self))}).with_transform(self._of_rows)
+
+    def to_iterable(self, num_shards: int = 1) -> "datasets.IterableDataset":
+        """These examples as an `IterableDataset`; its `state_dict` resumes anywhere without making what came before."""
+        import datasets
+
+        rows = datasets.Dataset.from_dict({"row": range(len(self))}).to_iterable_dataset(num_shards)
+        return rows.map(self._of_row, remove_columns=["row"])
+
+    def _of_row(self, row: dict[str, int]) -> Example:
+        return self[row["row"]]
+
+    def _of_rows(self, rows: dict[str, list[int]]) -> dict[str, list[Any]]:
+        examples = [self[row] for row in rows["row"]]
+        return {column: [example[column] for example in examples] for column in ("id", *self.features)}
+
+
+def _columns(view: str, fields: Sequence[str] | None) -> dict[str, tuple[str, str]]:
+    """The columns of a view; of a still, those asked for."""
+    columns = VIEWS[view].columns
+    if view != "stills":
+        if fields is not None:
+            raise UsageError(f"'fields' is for stills of scenes, and the view '{view}' has its own: leave it out")
+        return columns
+    chosen = STILL_FIELDS if fields is None else fields
+    for field in chosen:
+        if field not in columns:
+            raise unknown("field of scenes", field, columns)
+    return {field: columns[field] for field in chosen}
+
+
+def _whole(name: str, value: int, least: int, greatest: int | None = None) -> int:
+    """A whole number inside its bounds."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (greatest is not None and value > greatest):
+        bounds = f"of at least {least}" if greatest is None else f"from {least} to {greatest}"
+        raise UsageError(f"'{name}' of scenes must be a whole number {bounds}, not {value!r}")
+    return value
+
+
+def _weights(objects: Sequence[float]) -> tuple[float, ...]:
+    """Relative frequencies of 1, 2, ... objects."""
+    plausible = isinstance(objects, Sequence) and 0 < len(objects) <= world.MAX_OBJECTS
+    if not plausible or not all(_is_weight(weight) for weight in objects) or not sum(objects) > 0:
+        raise UsageError(
+            f"'objects' of scenes must be the frequencies of 1, 2, ... objects, at most {world.MAX_OBJECTS} numbers "
+            f"such as [0.5, 0.5], not {objects!r}"
+        )
+    return tuple(float(weight) for weight in objects)
+
+
+def _is_weight(weight: object) -> bool:
+    return isinstance(weight, (int, float)) and 0 <= weight < float("inf")

@@ -1,0 +1,55 @@
+"""Device policy: precision of matrix products, attention implementation, and what hardware a measurement names."""
+
+import platform
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+LONGEST_EAGER = 200  # positions up to which eager attention beats the fused kernel in CPU training (guides: measured)
+LARGEST_ERROR = 1e-4  # relative; true fp32 is below 1e-6, bf16 products err by 1e-2
+
+
+@cache
+def fast_matrix_products_are_exact() -> bool:
+    """Whether `medium` matrix precision still computes in fp32 here.
+
+    On CPUs without AMX it only picks a faster library; with AMX, and on GPUs, it means bf16 or tf32 products.
+    """
+    if torch.cuda.is_available():
+        return False
+    before = torch.get_float32_matmul_precision()
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(256, 256, generator=generator) for _ in range(2))
+    exact = left.double() @ right.double()
+    torch.set_float32_matmul_precision("medium")
+    error = ((left @ right).double() - exact).abs().max() / exact.abs().max()
+    torch.set_float32_matmul_precision(before)
+    return bool(error < LARGEST_ERROR)
+
+
+def set_matrix_precision(training: bool) -> None:
+    """Use the fast path in training where it stays exact; token-by-token decoding is faster without it."""
+    fast = training and fast_matrix_products_are_exact()
+    torch.set_float32_matmul_precision("medium" if fast else "highest")
+
+
+def set_attention(model: nn.Module, positions: int, device: torch.device) -> None:
+    """Pick the attention implementation by length on CPU; elsewhere keep the library's choice."""
+    if device.type == "cpu" and isinstance(model, PreTrainedModel) and model._supports_sdpa:
+        model.set_attn_implementation("eager" if positions <= LONGEST_EAGER else "sdpa")
+
+
+@cache
+def hardware() -> str:
+    """The processor or GPU, as cards and results name it."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = models[0] if models else name
+    return f"{name}, {torch.get_num_threads()} threads"

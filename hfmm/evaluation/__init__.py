@@ -1,0 +1,150 @@
+"""How well: one scorer a task, the rows of `results.json`, and the public `evaluate`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from hfmm import data as sources
+from hfmm.data.examples import Example, Examples
+from hfmm.device import hardware
+from hfmm.errors import UsageError, unknown
+from hfmm.evaluation import captioning
+from hfmm.evaluation.results import add_result, read_results, reported
+from hfmm.loading import load
+
+__all__ = ["Outcome", "add_result", "chosen", "evaluate", "read_results", "reported", "score_model"]
+
+
+class Outcome(NamedTuple):
+    """What scoring a model gave.
+
+    Attributes:
+        scores: Metric to value.
+        predictions: One for each example.
+        examples: What was predicted on, without pictures.
+    """
+
+    scores: dict[str, float]
+    predictions: list[str]
+    examples: list[Example]
+
+
+def score_model(
+    task: str,
+    model: Any,
+    processor: Any,
+    examples: Examples,
+    metrics: Sequence[str] = (),
+    generation: Mapping[str, Any] | None = None,
+    processes: tuple[int, int] = (1, 0),
+) -> Outcome:
+    """Score a model on examples by its task.
+
+    Args:
+        task: From the catalogue.
+        model: On its device.
+        processor: Its processor.
+        examples: What to predict.
+        metrics: Names; the task's own by default.
+        generation: Arguments of `generate`.
+        processes: (how many share the work, which one this is); each example counts once.
+
+    Raises:
+        UsageError: The task has no scorer.
+    """
+    if task != "image-captioning":
+        raise UsageError(f"'{task}' has no scorer yet")
+    captions, read = captioning.caption(
+        model, processor, examples, num_processes=processes[0], process_index=processes[1], **(generation or {})
+    )
+    return Outcome(captioning.score(captions, read, metrics), captions, read)
+
+
+def chosen(scores: Mapping[str, float], name: str) -> float:
+    """One score, for early stopping.
+
+    Raises:
+        UsageError: It was not computed.
+    """
+    if name not in scores:
+        raise unknown("metric", name, scores)
+    return scores[name]
+
+
+def run_recipe(where: str | Path) -> dict[str, Any]:
+    """The recipe that a run directory was made by; empty for other models."""
+    path = Path(where) / "recipe.yaml"
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def evaluate(
+    where: str | Path,
+    data: str | None = None,
+    split: str = "test",
+    limit: int | None = None,
+    metrics: Sequence[str] = (),
+    device: str = "cpu",
+    columns: Mapping[str, str] | None = None,
+    generation: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Score a trained model and add the row to its `results.json`.
+
+    Args:
+        where: Run directory or repository.
+        data: Any data set; the one it was trained on by default.
+        split: Of the data.
+        limit: At most so many examples, the first ones.
+        metrics: Names; the task's own by default.
+        device: As torch names it.
+        columns: Names of the data's columns, `{"image": "photo"}`.
+        generation: Arguments of `generate`, over the model's own.
+
+    Returns:
+        The rows of `results.json`, the new one last.
+    """
+    recipe = run_recipe(where)
+    trained_on = recipe.get("data", {})
+    name = data or trained_on.get("name")
+    if name is None:
+        raise UsageError(f"{where} does not say what it was trained on: give --data")
+    loaded = load(where, device)
+    known = trained_on if name == trained_on.get("name") else {}
+    options, columns = known.get("options", {}), columns or known.get("columns") or None
+    examples = sources.load(name, split=split, columns=columns, **options)
+    if limit is not None:
+        examples = examples.select(range(min(limit, len(examples))))
+    outcome = score_model(loaded.row.tasks[0], loaded.model, loaded.processor, examples, metrics, generation)
+    return [*_other_rows(where), _record(where, loaded.row.name, recipe, name, split, outcome, options, generation)]
+
+
+def _other_rows(where: str | Path) -> list[dict[str, Any]]:
+    return read_results(Path(where)) if Path(where).is_dir() else []
+
+
+def _record(
+    where: str | Path,
+    architecture: str,
+    recipe: Mapping[str, Any],
+    name: str,
+    split: str,
+    outcome: Outcome,
+    options: Mapping[str, Any],
+    generation: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    details = ", ".join(f"{key}={value}" for key, value in {**options, **(generation or {})}.items())
+    row = {
+        "data": Path(name).name,
+        "split": split,
+        "examples": len(outcome.examples),
+        "metrics": outcome.scores,
+        "how": f"hfmm evaluate{f' ({details})' if details else ''}",
+        "architecture": architecture,
+        "preset": recipe.get("preset"),
+        "seed": recipe.get("seed"),
+        "steps": recipe.get("max_steps"),
+        "hardware": hardware(),
+    }
+    return add_result(Path(where) if Path(where).is_dir() else Path(), row)

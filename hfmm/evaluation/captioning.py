@@ -1,0 +1,101 @@
+"""Scores captioners: captions by stock `generate`, then the caption metrics, and strict scores on built-in pictures."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel
+from transformers.generation import GenerationMixin
+
+from hfmm import metrics
+from hfmm.data.examples import Example, Examples
+from hfmm.factory import picture_size
+
+DEFAULT_METRICS = ("caption",)
+
+
+class _Reading(torch.utils.data.Dataset[Example]):
+    """Rows of examples for a loader with workers."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, row: int) -> Example:
+        return self.examples[row]
+
+
+def caption(
+    model: PreTrainedModel,
+    processor: Any,
+    examples: Examples,
+    batch_size: int = 100,
+    num_processes: int = 1,
+    process_index: int = 0,
+    **generation: Any,
+) -> tuple[list[str], list[Example]]:
+    """Caption every example once, each process its share; the whole list on every process.
+
+    Args:
+        model: A captioner, on its device.
+        processor: Its processor.
+        examples: With an `image` column.
+        batch_size: Pictures at a time.
+        num_processes: How many processes share the work.
+        process_index: Which of them this is.
+        generation: Arguments of `generate`, over the model's own generation config.
+
+    Returns:
+        Captions and examples (without pictures), in the order of `examples`.
+    """
+    mine = examples.sized(*picture_size(processor)).shard(num_processes, process_index)
+    workers = 1 if len(mine) > batch_size else 0
+    loader = DataLoader(_Reading(mine), batch_size, collate_fn=list, num_workers=workers)
+    was_training = model.training
+    model.eval()
+    captions: list[str] = []
+    read: list[Example] = []
+    assert isinstance(model, GenerationMixin)
+    for batch in loader:
+        inputs = processor(images=[example["image"] for example in batch]).to(model.device)
+        with torch.inference_mode():
+            ids = model.generate(**inputs, **generation)
+        captions += processor.post_process_image_text_to_text(ids)
+        read += [{key: value for key, value in example.items() if key != "image"} for example in batch]
+    model.train(was_training)
+    if num_processes == 1:
+        return captions, read
+    gathered = gather_object(list(zip(range(process_index, len(examples), num_processes), captions, read, strict=True)))
+    gathered.sort(key=lambda item: item[0])
+    return [item[1] for item in gathered], [item[2] for item in gathered]
+
+
+def score(
+    captions: Sequence[str], examples: Sequence[Mapping[str, Any]], names: Sequence[str] = (), training: Sequence[str] = ()
+) -> dict[str, float]:
+    """Score captions against the examples they describe.
+
+    Args:
+        captions: One for each example.
+        examples: With `captions`, and `objects` for the strict scores of the built-in pictures.
+        names: Metrics; the caption metrics, and the strict ones where they apply, by default.
+        training: Training captions, for novelty.
+    """
+    strict = bool(examples) and "objects" in examples[0]
+    scores: dict[str, float] = {}
+    for name in names or (*DEFAULT_METRICS, *(("exact_objects", "exact_scene") if strict else ())):
+        metric = metrics.load(name)
+        if name in ("exact_objects", "exact_scene"):
+            references = [json.dumps(example["objects"]) for example in examples]
+            scores |= metric.compute(predictions=list(captions), references=references)
+        elif name == "novelty":
+            scores |= metric.compute(predictions=list(captions), references=list(captions), training=list(training))
+        else:
+            texts = [example["captions"] for example in examples]
+            scores |= metric.compute(predictions=list(captions), references=texts, tokenizer="ptb")
+    return {name: float(value) for name, value in scores.items()}

@@ -1,0 +1,35 @@
+"""Why this answer: one function, one type."""
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from hfmm.errors import UsageError
+from hfmm.explanation.base import Explanation
+from hfmm.explanation.captioning import explain_caption
+
+__all__ = ["Explanation", "explain"]
+
+
+def explain(where: str | Path, image: Image.Image | str | Path, device: str = "cpu", **generation: Any) -> Explanation:
+    """Predict on a picture and show why.
+
+    Args:
+        where: Run directory or repository.
+        image: A picture or its path.
+        device: As torch names it.
+        generation: Arguments of `generate`.
+
+    Raises:
+        UsageError: Nothing to load there, or a task without an explanation.
+        DataError: The picture cannot be read.
+    """
+    from hfmm.data.images import decode
+    from hfmm.loading import load
+
+    loaded = load(where, device)
+    if loaded.row.tasks[0] != "image-captioning":
+        raise UsageError(f"{loaded.row.name} has no explanation")
+    picture = image if isinstance(image, Image.Image) else decode(Path(image))
+    return explain_caption(loaded.model, loaded.processor, picture, **generation)

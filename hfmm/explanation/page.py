@@ -1,0 +1,63 @@
+"""The page of a run: loss curve, score table, and pictures with the reason for each answer."""
+
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from hfmm.explanation.base import Explanation, data_url
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e21; }
+h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
+table { border-collapse: collapse } th, td { border: 1px solid #d0d4d9; padding: .3rem .7rem; text-align: left }
+td.number { text-align: right; font-variant-numeric: tabular-nums }
+figure { margin: 1.2rem 0; padding-bottom: 1rem; border-bottom: 1px solid #e4e7ea }
+img { max-width: 100%; height: auto } .wide { overflow-x: auto } .talk { color: #5a6067 }
+"""
+
+
+def write_page(run: Path, title: str, lead: str, sections: Sequence[tuple[str, Sequence[Explanation]]]) -> Path:
+    """Write `index.html` of a run, with every picture inside it.
+
+    Args:
+        run: A finished run directory; `results.json` and `loss.png` are read from it.
+        title: Of the page.
+        lead: One paragraph under the title.
+        sections: (heading, explanations) in order.
+
+    Returns:
+        The path of the page.
+    """
+    parts = [f"<h1>{html.escape(title)}</h1>", f"<p class=talk>{html.escape(lead)}</p>"]
+    loss = run / "loss.png"
+    if loss.exists():
+        parts.append(f'<h2>Loss</h2><img src="{data_url(Image.open(loss))}" alt="loss by step">')
+    parts.append("<h2>Scores</h2>" + _table(json.loads((run / "results.json").read_text(encoding="utf-8"))))
+    for heading, explanations in sections:
+        parts.append(f"<h2>{html.escape(heading)}</h2>" + "".join(item.to_html() for item in explanations))
+    page = (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style>{''.join(parts)}</html>\n"
+    )
+    path = run / "index.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _table(rows: Sequence[dict[str, object]]) -> str:
+    """The rows of `results.json`, a column a measurement."""
+    names: list[str] = []
+    for row in rows:
+        metrics = row["metrics"]
+        assert isinstance(metrics, dict)
+        names += [name for name in metrics if name not in names]
+    heads = "".join(f"<th>{row['data']}<br>{row['split']}, {row['examples']} examples</th>" for row in rows)
+    lines = []
+    for name in names:
+        values = [row["metrics"].get(name) for row in rows]  # type: ignore[attr-defined]
+        cells = "".join(f"<td class=number>{'' if value is None else f'{value:.3f}'}</td>" for value in values)
+        lines.append(f"<tr><th>{html.escape(name)}</th>{cells}</tr>")
+    return f"<div class=wide><table><tr><th></th>{heads}</tr>{''.join(lines)}</table></div>"

@@ -1,0 +1,164 @@
+"""From a name and a preset to a model or a processor."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from importlib import import_module
+from typing import Any
+
+from transformers import CLIPImageProcessorPil, PreTrainedConfig, PreTrainedModel, ProcessorMixin
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from hfmm import catalogue
+from hfmm.catalogue import Row
+from hfmm.errors import UsageError, unknown
+
+Preset = Mapping[str, Mapping[str, Any]]
+
+
+def ready_row(name: str) -> Row:
+    """The row of an architecture that can be built.
+
+    Raises:
+        UsageError: No such name, or it is planned, or it is a tool or a reference.
+    """
+    row = catalogue.find(name)
+    if row is None:
+        raise unknown("architecture", name, (row.name for row in catalogue.ROWS))
+    if row.status != "ready":
+        raise UsageError(f"'{name}' is planned and not built yet: `hfmm list --status ready` shows what is")
+    if row.origin in ("tool", "reference"):
+        raise UsageError(f"'{name}' is a {row.origin}, not an architecture: see `hfmm info {name}`")
+    return row
+
+
+def presets(row: Row) -> dict[str, Preset]:
+    """The presets of an architecture's folder, by name; reading them imports nothing heavy."""
+    found: dict[str, Preset] = import_module(f"{row.folder}.presets").PRESETS
+    return found
+
+
+def find_preset(row: Row, name: str) -> Preset:
+    """One preset.
+
+    Raises:
+        UsageError: No such preset.
+    """
+    known = presets(row)
+    if name not in known:
+        raise unknown(f"preset of {row.name}", name, known)
+    return known[name]
+
+
+def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
+    """The class that the catalogue gives for an Auto class; its first entry by default."""
+    pairs = dict(row.auto)
+    name = pairs[auto] if auto else row.auto[0][1]
+    found: type[PreTrainedModel] = getattr(import_module(f"{row.folder}.modeling_{row.name}"), name)
+    return found
+
+
+def config_class(row: Row) -> type[PreTrainedConfig]:
+    """The configuration class of an own architecture."""
+    found: type[PreTrainedConfig] = getattr(import_module(f"{row.folder}.configuration_{row.name}"), f"{row.stem}Config")
+    return found
+
+
+def _checked(overrides: Mapping[str, Any], kind: type[PreTrainedConfig], where: str) -> None:
+    """Refuse keys that the configuration does not have: PreTrainedConfig itself swallows them."""
+    known = {field.name for field in fields(kind)} | {"id2label", "label2id", "num_labels"}
+    for key, value in overrides.items():
+        if key not in known:
+            raise unknown(f"key of {where}", key, known)
+        if isinstance(value, Mapping) and "model_type" in value and value["model_type"] in CONFIG_MAPPING:
+            nested = {name: item for name, item in value.items() if name != "model_type"}
+            _checked(nested, CONFIG_MAPPING[value["model_type"]], f"{where}.{key}")
+
+
+def _merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`overrides` over `base`; nested mappings are merged unless they name another model type."""
+    merged = dict(base)
+    for key, value in overrides.items():
+        inside = merged.get(key)
+        same_kind = isinstance(inside, Mapping) and isinstance(value, Mapping) and "model_type" not in value
+        merged[key] = _merged(inside, value) if same_kind else value  # type: ignore[arg-type]
+    return merged
+
+
+def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrainedConfig:
+    """Build the configuration of a preset.
+
+    Args:
+        name: An architecture of the catalogue.
+        preset: One of its presets.
+        overrides: Fields of its configuration; nested configurations as dictionaries.
+
+    Raises:
+        UsageError: An unknown name, preset or field, or fields that contradict each other.
+    """
+    row = ready_row(name)
+    chosen = find_preset(row, preset)
+    kind = config_class(row)
+    settings = _merged(chosen["config"], overrides)
+    _checked(settings, kind, name)
+    if "vocab_size" in kind.__dataclass_fields__ and "vocab_size" not in settings:
+        settings["vocab_size"] = len(create_processor(name, preset).tokenizer)  # the built-in grammar's
+    try:
+        return kind(**settings)
+    except Exception as error:  # @strict wraps what validation raises in classes of its own
+        raise UsageError(f"{name}: {' '.join(str(error.__cause__ or error).split())}") from error
+
+
+def create_model(name: str, preset: str = "tiny", auto: str | None = None, **overrides: Any) -> PreTrainedModel:
+    """Build a model with random weights.
+
+    Args:
+        name: An architecture of the catalogue.
+        preset: One of its presets.
+        auto: The Auto class whose head to build, such as "AutoModel"; the catalogue's first by default.
+        overrides: Fields of its configuration.
+
+    Raises:
+        UsageError: An unknown name, preset, head or field.
+    """
+    row = ready_row(name)
+    if auto is not None and auto not in dict(row.auto):
+        raise unknown(f"head of {name}", auto, dict(row.auto))
+    kind = model_class(row, auto)
+    model = kind(create_config(name, preset, **overrides))
+    generation = find_preset(row, preset).get("generation", {})
+    if generation:
+        model.generation_config.update(**generation)
+    return model
+
+
+def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | None = None, **overrides: Any) -> Any:
+    """Build the processor of a preset.
+
+    Args:
+        name: An architecture of the catalogue.
+        preset: One of its presets.
+        captions: The corpus of a word-level vocabulary; the built-in scenes grammar's words when there is none.
+        overrides: Settings of the processor.
+
+    Raises:
+        UsageError: An unknown name, preset or setting.
+    """
+    row = ready_row(name)
+    settings = {**find_preset(row, preset)["processor"], **overrides}
+    own = dict(row.processors).get("AutoProcessor")
+    if own is not None:
+        if captions is None:
+            from hfmm.data import scenes
+
+            captions = scenes.vocabulary()
+            settings |= {"min_count": 1, "max_words": None}  # a word list has no counts
+        processor = getattr(import_module(f"{row.folder}.processing_{row.name}"), own)
+        return processor.from_corpus(captions, **settings)
+    size = settings.pop("image_size")
+    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}, **settings)
+
+
+def picture_size(processor: Any) -> tuple[int, int]:
+    """(height, width) in pixels of what a processor makes of a picture: larger JPEGs can be decoded small."""
+    image_processor = processor.image_processor if isinstance(processor, ProcessorMixin) else processor
+    return image_processor.crop_size["height"], image_processor.crop_size["width"]

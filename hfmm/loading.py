@@ -1,0 +1,91 @@
+"""The one way in for a trained model: a run directory, one of its checkpoints, or a Hub repository."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, PreTrainedModel
+
+from hfmm import catalogue
+from hfmm.catalogue import Row
+from hfmm.errors import AccessError, DataError, UsageError
+
+ADAPTER = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with what it needs, in evaluation mode.
+
+    Attributes:
+        model: On its device.
+        processor: Its processor.
+        row: Its row of the catalogue.
+        where: Directory or repository.
+    """
+
+    model: PreTrainedModel
+    processor: Any
+    row: Row
+    where: str
+
+
+def load(where: str | Path, device: str = "cpu", revision: str | None = None) -> Loaded:
+    """Load a model and its processor, from safetensors only.
+
+    Args:
+        where: A directory or a Hub id.
+        device: As torch names it.
+        revision: Branch, tag or commit of a repository.
+
+    Raises:
+        UsageError: Nothing to load there, or not an architecture of the catalogue.
+        DataError: A file is damaged.
+        AccessError: The Hub cannot be reached or refuses.
+    """
+    path = Path(where)
+    if (path / ADAPTER).exists():
+        return _adapted(path, device)
+    if path.exists():
+        _check_directory(path)
+    elif len(path.parts) != 2:
+        raise UsageError(f"{where}: no such run directory")
+    try:
+        config = AutoConfig.from_pretrained(where, revision=revision)
+        row = catalogue.find(config.model_type.removeprefix("hfmm_"))
+        if row is None:
+            raise UsageError(f"{where} holds a '{config.model_type}', which is not in the catalogue")
+        auto = row.auto[0][0]
+        model = getattr(transformers, auto).from_pretrained(where, revision=revision, use_safetensors=True)
+        reader = AutoProcessor if "AutoProcessor" in dict(row.processors) else AutoImageProcessor
+        processor = reader.from_pretrained(where, revision=revision)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise DataError(f"{where}: a file is damaged ({' '.join(str(error).split())}): copy or train it again") from error
+    except OSError as error:
+        if path.exists():
+            raise DataError(f"{where}: {' '.join(str(error).split())}") from error
+        raise AccessError(f"{where}: neither a directory here nor a repository that can be reached") from error
+    return Loaded(model.to(device).eval(), processor, row, str(where))
+
+
+def _adapted(path: Path, device: str) -> Loaded:
+    """A model with the low-rank adapters of a directory over it; its base is loaded first."""
+    from peft import PeftModel
+
+    base = load(json.loads((path / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"], device)
+    model: Any = PeftModel.from_pretrained(base.model, str(path))
+    return Loaded(model.eval(), base.processor, base.row, str(path))
+
+
+def _check_directory(path: Path) -> None:
+    """Say what is missing from a directory before transformers does it in twenty lines."""
+    if not (path / "config.json").exists():
+        checkpoints = sorted(path.glob("checkpoints/step-*"))
+        hint = f"the run is not finished; its newest checkpoint is {checkpoints[-1]}" if checkpoints else "no config.json in it"
+        raise UsageError(f"{path} holds no model: {hint}")
+    if not any(path.glob("*.safetensors")):
+        raise UsageError(f"{path} holds no weights: no .safetensors file in it")
+

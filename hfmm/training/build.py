@@ -1,0 +1,227 @@
+"""From a recipe to its parts: examples, processor, model, players, objective."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import nn
+from transformers import PreTrainedModel
+
+from hfmm import data, factory
+from hfmm.catalogue import Row
+from hfmm.data.collate import CaptionCollator
+from hfmm.data.examples import Examples
+from hfmm.errors import UsageError
+from hfmm.loading import load
+from hfmm.training import objectives
+from hfmm.device import set_attention, set_matrix_precision
+from hfmm.training.loop import Loop
+from hfmm.training.objectives.base import Objective
+from hfmm.training.optim import Player
+from hfmm.training.recipe import LoraSection, Recipe
+
+
+@dataclass
+class Built:
+    """All that a run needs.
+
+    Attributes:
+        recipe: What it was built from.
+        row: The architecture's row of the catalogue.
+        examples: Training examples.
+        processor: Built from them, or the starting run's.
+        model: The root model: what is saved.
+        collator: Makes batches.
+        loop: Moves the players.
+    """
+
+    recipe: Recipe
+    row: Row
+    examples: Examples
+    processor: Any
+    model: PreTrainedModel
+    collator: CaptionCollator
+    loop: Loop
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Of the loop."""
+        return self.loop.accelerator
+
+    @property
+    def players(self) -> dict[str, Player]:
+        """Of the loop."""
+        return self.loop.players
+
+    @property
+    def objective(self) -> Objective:
+        """Of the loop."""
+        return self.loop.objective
+
+
+def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerator:
+    """Devices, processes and precision.
+
+    Raises:
+        UsageError: Players ask for different precisions, or the device is not there.
+    """
+    precisions = {player.precision for player in recipe.players.values()}
+    if len(precisions) > 1:
+        raise UsageError("players of one run share one precision: give --precision")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: no GPU is visible here; --device cpu runs without one")
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="bf16" if precisions == {"bf16"} else "no",
+        log_with=list(recipe.logging.trackers) or None,
+        project_dir=str(output_dir) if recipe.logging.trackers else None,
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+
+
+def build(recipe: Recipe, accelerator: Accelerator) -> Built:
+    """Build every part of a run; random weights are a pure function of the seed.
+
+    Raises:
+        UsageError: The recipe contradicts itself, the architecture or the starting run.
+        DataError: The data cannot be read.
+    """
+    row = factory.ready_row(recipe.architecture)
+    examples = data.load(
+        recipe.data.name,
+        split=recipe.data.split,
+        columns=recipe.data.columns or None,
+        on_bad_example=recipe.data.on_bad_example,
+        **recipe.data.options,
+    )
+    set_matrix_precision(training=True)
+    torch.manual_seed(recipe.seed)
+    if recipe.init_from is not None:
+        model, processor = _started(recipe, row)
+    else:
+        processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
+        model = factory.create_model(row.name, recipe.preset, **_sizes(processor), **recipe.model)
+    set_attention(model, positions=0, device=accelerator.device)
+    model = _with_lora(model, recipe.lora, recipe.init_from)
+    model.to(accelerator.device).train()
+    frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
+    wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
+    players = {
+        name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()
+    }
+    settings = {key: value for key, value in recipe.objective.items() if key != "name"}
+    kind = objectives.find(recipe.objective.get("name", "captioning"))
+    objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
+    objective.prepare(examples, processor)
+    collator = CaptionCollator(processor, recipe.data.captions)
+    loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
+    return Built(recipe, row, examples, processor, model, collator, loop)
+
+
+def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:
+    """Captions that a vocabulary is built from; None for built-in scenes, whose grammar is the vocabulary."""
+    if recipe.data.name.split(":")[0] == "scenes" or "captions" not in examples.features:
+        return None
+    return [caption for captions in examples.column("captions") for caption in captions]
+
+
+def _sizes(processor: Any) -> Mapping[str, int]:
+    """What the data decides of the model's size."""
+    return {"vocab_size": len(processor.tokenizer)}
+
+
+def _started(recipe: Recipe, row: Row) -> tuple[PreTrainedModel, Any]:
+    """Model and processor of the run to start from.
+
+    Raises:
+        UsageError: It is of another architecture, or the recipe would change its shape.
+    """
+    assert recipe.init_from is not None
+    loaded = load(recipe.init_from)
+    if loaded.row.name != row.name:
+        raise UsageError(f"init_from: {recipe.init_from} is a {loaded.row.name}, not a {row.name}")
+    for key, value in recipe.model.items():
+        if getattr(loaded.model.config, key, None) != value:
+            raise UsageError(f"init_from: {recipe.init_from} has {key} {getattr(loaded.model.config, key, None)!r}, not {value!r}")
+    return loaded.model, loaded.processor
+
+
+def _with_lora(model: PreTrainedModel, section: LoraSection, base: str | None) -> Any:
+    """Wrap a model's targeted layers in low-rank adapters.
+
+    Raises:
+        UsageError: A pattern hits nothing, or there is no run to adapt.
+    """
+    if not section.targets:
+        return model
+    if base is None:
+        raise UsageError("lora.targets adapt a trained model: name it with --init-from RUN")
+    from peft import LoraConfig, get_peft_model
+
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    for pattern in section.targets:
+        if not any(re.fullmatch(pattern, name) for name in linear):
+            raise UsageError(f"lora.targets: '{pattern}' matches no linear layer of {', '.join(linear)}")
+    model.name_or_path = base
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=section.rank,
+            lora_alpha=section.alpha,  # type: ignore[arg-type]
+            lora_dropout=section.dropout,
+            target_modules="|".join(f"(?:{pattern})" for pattern in section.targets),
+            modules_to_save=list(section.also_train) or None,
+        ),
+    )
+
+
+def _part(model: nn.Module, name: str) -> nn.Module:
+    """A player: the whole model, or a submodule by name.
+
+    Raises:
+        UsageError: The model has no such part.
+    """
+    if name == "model":
+        return model
+    try:
+        return model.get_submodule(name)
+    except AttributeError as error:
+        raise UsageError(f"players.{name}: {type(model).__name__} has no part of that name") from error
+
+
+def set_training(module: nn.Module) -> None:
+    """Training mode, except for parts in which nothing is trained: a frozen encoder keeps its statistics."""
+    module.train()
+    for part in module.modules():
+        parameters = list(part.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            part.eval()
+
+
+def _parts(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Parts by name; where one holds nearly all, its own parts."""
+    parts = []
+    for name, part in model.named_children():
+        inside = list(part.named_children()) if name in ("model", "base_model") else []
+        parts += [(f"{name}.{inner}", piece) for inner, piece in inside] or [(name, part)]
+    return parts
+
+
+def parts_table(model: nn.Module) -> str:
+    """Parameters by part, trained and all, as lines for a person."""
+    rows = []
+    for name, part in _parts(model):
+        count = sum(parameter.numel() for parameter in part.parameters())
+        trained = sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad)
+        rows.append((name, trained, count))
+    rows.append(("all", *(
+        sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad or not only)
+        for only in (True, False)
+    )))  # fmt: skip
+    width = max(len(name) for name, _, _ in rows)
+    return "\n".join(f"  {name:<{width}}  trained {trained:>12,} of {count:>12,}" for name, trained, count in rows)

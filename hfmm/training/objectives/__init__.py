@@ -1,0 +1,24 @@
+"""The objectives by the name a recipe gives them."""
+
+from importlib import import_module
+
+from hfmm.errors import unknown
+from hfmm.training.objectives.base import Objective
+
+OBJECTIVES = {
+    "captioning": ("captioning", "Captioning"),
+    "captioning_hard": ("captioning", "HardAttentionCaptioning"),
+}
+
+
+def find(name: str) -> type[Objective]:
+    """The class of an objective.
+
+    Raises:
+        UsageError: No such objective.
+    """
+    if name not in OBJECTIVES:
+        raise unknown("objective", name, OBJECTIVES)
+    module, kind = OBJECTIVES[name]
+    found: type[Objective] = getattr(import_module(f"hfmm.training.objectives.{module}"), kind)
+    return found

@@ -1,0 +1,78 @@
+"""What an objective is: what one step of training minimises. It knows losses and no devices."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Turn(NamedTuple):
+    """One loss, and the player whose parameters it moves.
+
+    Attributes:
+        player: A player's name, or several.
+        loss: (), SUM over `count` items.
+        count: (), tokens, pairs or examples in that sum.
+        log: Named parts, each (), SUMS over `count` items like the loss; logged as means.
+        step: False to accumulate only (gradient caching): the gradients stay for the next turn.
+    """
+
+    player: str | tuple[str, ...]
+    loss: Tensor
+    count: Tensor
+    log: dict[str, Tensor]
+    step: bool = True
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What an objective may know of the step it is in.
+
+    Attributes:
+        step: Number of optimizer steps taken before this one.
+        generator: A pure function of (seed, step): the same on every process and for every micro-batch.
+        gather: Concatenates a tensor over processes along axis 0, with gradient.
+        unwrap: The bare module of a player (its methods and config); players themselves are called.
+    """
+
+    step: int
+    generator: torch.Generator
+    gather: Callable[[Tensor], Tensor]
+    unwrap: Callable[[nn.Module], nn.Module]
+
+
+@dataclass
+class Objective(ABC):
+    """One step of training, as the paper's algorithm states it.
+
+    Subclasses implement `turns`; those with running state (a baseline, a queue) keep it in `state_dict`.
+
+    Attributes:
+        players: Trained modules by name, as the loop prepared them: call them.
+        frozen: Modules that are only read.
+        settings: The recipe's `objective` section without its name.
+    """
+
+    players: Mapping[str, nn.Module]
+    frozen: Mapping[str, nn.Module] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def prepare(self, dataset: Any, processor: Any) -> None:
+        """Look at the data once before the first step: document counts, codebooks, caches."""
+
+    @abstractmethod
+    def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
+        """Yield each loss of one step in order; after a yield, that turn's player has moved."""
+
+    def after_step(self, logs: Mapping[str, float]) -> None:
+        """See the step's logged means over all processes and micro-batches, to update running state."""
+
+    def state_dict(self) -> dict[str, float | list[float] | Tensor]:
+        """Running state, saved in every checkpoint."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave."""

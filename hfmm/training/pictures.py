@@ -1,0 +1,45 @@
+"""The pictures of a run directory: the loss curve, and sample predictions as training goes on."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from hfmm.data.examples import Examples
+from hfmm.evaluation import Outcome
+from hfmm.explanation.drawing import panels
+from hfmm.training.journal import read_metrics, talk
+
+SHOWN = 12  # samples on a sheet
+
+
+def loss_curve(run: Path, quiet: bool = False) -> None:
+    """Draw `loss.png` from `metrics.jsonl`; say so where matplotlib is not installed."""
+    rows = [row for row in read_metrics(run) if "learning_rate" in row or "loss" in row]
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        talk("loss.png is not drawn: pip install 'hfmm[eval]' brings matplotlib", quiet)
+        return
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name in sorted({key for row in rows for key in row if key.split("/")[-1] == "loss"}):
+        points = [(row["step"], row[name]) for row in rows if name in row]
+        axes.plot([step for step, _ in points], [value for _, value in points], label=name, linewidth=1)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss per counted item")
+    if all(row.get("loss", 1) > 0 for row in rows):
+        axes.set_yscale("log")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(run / "loss.png", dpi=120)
+
+
+def samples(run: Path, step: int, outcome: Outcome, examples: Examples) -> None:
+    """Draw a sheet of the first predictions of an evaluation."""
+    count = min(SHOWN, len(outcome.predictions))
+    images: list[Image.Image] = [examples[row]["image"] for row in range(count)]
+    folder = run / "samples"
+    folder.mkdir(exist_ok=True)
+    panels(images, outcome.predictions[:count], columns=4, side=220).save(folder / f"step-{step:08d}.png")

@@ -1,0 +1,69 @@
+"""`hfmm train --dry-run`: what a run would train, need and take, from two real steps that are thrown away."""
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+from hfmm.factory import ready_row
+from hfmm.training.build import build, make_accelerator, parts_table, set_training
+from hfmm.training.flags import recipe_of
+from hfmm.training.run import loader
+
+STEPS = 3  # the first is not timed
+
+
+def plan(
+    name: str,
+    recipe: str = "default",
+    config: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    device: str = "auto",
+    output_dir: str | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+    **flags: Any,
+) -> dict[str, Any]:
+    """Build a run, take a few steps, and say what it would cost; nothing is written.
+
+    Args:
+        name: An architecture.
+        recipe: A shipped recipe's name or a path.
+        config: A YAML file over it.
+        overrides: `section.key` to value.
+        device: auto, cpu or cuda.
+        output_dir: Not used: nothing is written.
+        overwrite: Not used.
+        quiet: Not used.
+        flags: As of `train`.
+
+    Returns:
+        Facts by name, in the order in which to show them.
+    """
+    ready_row(name)
+    settings = recipe_of(name, recipe, config, overrides, **flags)
+    built = build(settings, make_accelerator(settings, device, Path()))
+    set_training(built.model)
+    shapes: dict[str, Any] = {}
+    seconds = 0.0
+    batches = iter(loader(built, 0))
+    for step in range(STEPS):
+        micro_batches = [next(batches) for _ in range(settings.accumulation)]
+        shapes = {key: list(value.shape) for key, value in micro_batches[0].items() if key != "example_ids"}
+        started = time.perf_counter()
+        built.loop.step(step, micro_batches)
+        seconds += (time.perf_counter() - started) if step else 0.0
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in built.model.parameters())
+    states = sum(value.numel() * value.element_size() for player in built.players.values() for value in player.state_dict().values())
+    a_step = seconds / (STEPS - 1)
+    return {
+        "architecture": f"{name}, preset {settings.preset}",
+        "parameters by part": "\n" + parts_table(built.model),
+        "examples": len(built.examples),
+        "first batch": ", ".join(f"{key} {tuple(shape)}" for key, shape in shapes.items()),
+        "memory of weights": f"{weights / 1e6:.0f} MB",
+        "memory of optimizer and averages": f"{states / 1e6:.0f} MB",
+        "memory of the process at its highest": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB",
+        "seconds a step": round(a_step, 4),
+        "time of the run without evaluation": f"{a_step * settings.max_steps:.0f} s for {settings.max_steps} steps",
+    }

@@ -1,0 +1,291 @@
+"""A run's settings: one frozen `Recipe` from YAML and the command line, with unknown keys and wrong types refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from hfmm.errors import UsageError, unknown
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """What goes in. `options` go to the source (`size`, `objects`, ...), `columns` map its columns."""
+
+    name: str = "scenes"
+    split: str = "train"
+    options: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    captions: str = "first"
+    batch_size: int = 32
+    workers: int = 1
+    on_bad_example: str = "error"
+
+
+@dataclass(frozen=True)
+class PlayerSection:
+    """How one player learns.
+
+    `warmup` and `decay` are shares of `max_steps`: of the start, and of the end for `warmup_constant_linear`.
+    `freeze` holds regular expressions over parameter names. `precision` is fp32 or bf16.
+    """
+
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup: float = 0.0
+    decay: float = 0.35
+    clip: float | None = None
+    ema: float | None = None
+    precision: str = "fp32"
+    freeze: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class LoraSection:
+    """Low-rank adapters: `targets` are regular expressions over module names; none, no adapters."""
+
+    targets: list[str] = field(default_factory=list)
+    rank: int = 8
+    alpha: float = 16
+    dropout: float = 0.0
+    also_train: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class EvaluationSection:
+    """Scores while training, every so many steps (0: only at the end), on `size` examples of `split`."""
+
+    every: int = 0
+    split: str = "validation"
+    size: int = 200
+    metrics: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    generation: dict[str, Any] = field(default_factory=dict)
+    early_stopping: str | None = None
+    patience: int = 10
+
+
+@dataclass(frozen=True)
+class CheckpointsSection:
+    """Every so many steps (0: only at the end); `keep` of the newest stay, and the best."""
+
+    every: int = 500
+    keep: int = 2
+
+
+@dataclass(frozen=True)
+class LoggingSection:
+    """`metrics.jsonl` is always written; `trackers` are trackio, tensorboard, wandb, ... by name."""
+
+    every: int = 20
+    trackers: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run."""
+
+    architecture: str
+    preset: str = "tiny"
+    model: dict[str, Any] = field(default_factory=dict)
+    processor: dict[str, Any] = field(default_factory=dict)
+    data: DataSection = field(default_factory=DataSection)
+    objective: dict[str, Any] = field(default_factory=dict)
+    players: dict[str, PlayerSection] = field(default_factory=dict)
+    lora: LoraSection = field(default_factory=LoraSection)
+    evaluation: EvaluationSection = field(default_factory=EvaluationSection)
+    checkpoints: CheckpointsSection = field(default_factory=CheckpointsSection)
+    logging: LoggingSection = field(default_factory=LoggingSection)
+    seed: int = 0
+    max_steps: int = 1000
+    accumulation: int = 1
+    init_from: str | None = None
+    frozen: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, for YAML."""
+        return asdict(self)
+
+    def to_yaml(self) -> str:
+        """As it is written to `recipe.yaml`."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 2e-3 as a string; people mean a number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _coerced(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the type that a field declares.
+
+    Raises:
+        UsageError: It is of another type.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, UnionType):
+        if value is None:
+            return None
+        return _coerced(value, next(kind for kind in inner if kind is not NoneType), where)
+    if is_dataclass(hint):
+        return _section(hint, value, where)  # type: ignore[arg-type]
+    if origin is list and isinstance(value, Sequence) and not isinstance(value, str):
+        return [_coerced(item, inner[0], f"{where}[{index}]") for index, item in enumerate(value)]
+    if origin is dict and isinstance(value, Mapping):
+        return {str(key): _coerced(item, inner[1], f"{where}.{key}") for key, item in value.items()}
+    value = _number(value) if hint in (int, float) else value
+    if hint is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if hint in (int, float, str, bool) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise UsageError(f"{where} is {value!r}, which is not {getattr(hint, '__name__', str(hint)) if not inner else hint}")
+
+
+def _section(kind: type[T], values: Any, where: str) -> T:
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{where or 'the recipe'} is {values!r}, where key: value pairs are expected")
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise unknown(f"key of {where or 'the recipe'}", str(key), hints)
+    prefix = f"{where}." if where else ""
+    return kind(**{key: _coerced(value, hints[key], prefix + key) for key, value in values.items()})
+
+
+def from_dict(values: Mapping[str, Any]) -> Recipe:
+    """Build a recipe from plain dictionaries.
+
+    Raises:
+        UsageError: An unknown key, a value of the wrong type, or a value out of range.
+    """
+    recipe = _section(Recipe, values, "")
+    if not recipe.players:
+        recipe = replace(recipe, players={"model": PlayerSection()})
+    _validate(recipe)
+    return recipe
+
+
+def _validate(recipe: Recipe) -> None:
+    from hfmm.training.optim import OPTIMIZERS, SCHEDULES
+
+    at_least_one = {
+        "max_steps": recipe.max_steps, "accumulation": recipe.accumulation, "data.batch_size": recipe.data.batch_size,
+        "checkpoints.keep": recipe.checkpoints.keep, "logging.every": recipe.logging.every,
+    }  # fmt: skip
+    for name, value in at_least_one.items():
+        if value < 1:
+            raise UsageError(f"{name} is {value}: at least 1 is needed")
+    for name, player in recipe.players.items():
+        for kind, word, known in (
+            ("optimizer", player.optimizer, OPTIMIZERS),
+            ("schedule", player.schedule, SCHEDULES),
+            ("precision", player.precision, ("fp32", "bf16")),
+        ):
+            if word not in known:
+                raise unknown(f"{kind} of player {name}", word, known)
+    if recipe.data.on_bad_example not in ("error", "skip"):
+        raise unknown("data.on_bad_example", recipe.data.on_bad_example, ("error", "skip"))
+
+
+def parse_override(text: str) -> tuple[list[str], Any]:
+    """Split `section.key=value`; the value is read as YAML.
+
+    Raises:
+        UsageError: There is no `=`, or the value is not YAML.
+    """
+    path, sign, value = text.partition("=")
+    if not sign or not path:
+        raise UsageError(f"'{text}' is not of the form section.key=value")
+    try:
+        return path.split("."), _number(yaml.safe_load(value))
+    except yaml.YAMLError as error:
+        raise UsageError(f"the value of '{text}' cannot be read: quote it") from error
+
+
+def override(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set a nested key in plain dictionaries, in place; mappings are merged into mappings."""
+    *sections, last = path
+    for section in sections:
+        inside = values.setdefault(section, {})
+        if not isinstance(inside, dict):
+            raise UsageError(f"'{'.'.join(path)}': {section} is a value, not a section")
+        values = inside
+    if isinstance(value, dict) and isinstance(values.get(last), dict):
+        for key, item in value.items():
+            override(values[last], [key], item)
+    else:
+        values[last] = value
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a mapping from a YAML file.
+
+    Raises:
+        UsageError: It is missing or is not a YAML mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: key: value pairs are expected")
+    return values
+
+
+def shipped(name: str) -> dict[str, Path]:
+    """The recipes shipped for an architecture, by name."""
+    folder = Path(str(files("hfmm"))) / "recipes" / name
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def resolve(
+    architecture: str,
+    recipe: str = "default",
+    config: str | Path | None = None,
+    overrides: Sequence[tuple[Sequence[str], Any]] = (),
+) -> Recipe:
+    """The recipe of a command: a shipped name or a path, under `--config`, under the command line.
+
+    Raises:
+        UsageError: An unknown recipe, key or value.
+    """
+    known = shipped(architecture)
+    path = Path(recipe)
+    if recipe in known:
+        path = known[recipe]
+    elif path.suffix not in (".yaml", ".yml"):
+        raise unknown(f"recipe of {architecture}", recipe, known)
+    values = read_yaml(path)
+    if values.get("architecture", architecture) != architecture:
+        raise UsageError(f"{path} is a recipe of {values['architecture']}, not of {architecture}")
+    values["architecture"] = architecture
+    if config is not None:
+        for key, value in read_yaml(Path(config)).items():
+            override(values, [key], value)
+    for keys, value in overrides:
+        override(values, keys, value)
+    return from_dict(values)
+
+
+FIELDS = tuple(item.name for item in fields(Recipe))

@@ -1,0 +1,251 @@
+"""`train`: from a name to a finished run directory, continuing where an earlier start stopped."""
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from hfmm import data, evaluation
+from hfmm.data.examples import Examples
+from hfmm.data.keyed import KeyedExamples, StepSampler
+from hfmm.errors import InterruptedRun, ResourceError
+from hfmm.factory import picture_size, ready_row
+from hfmm.loading import Loaded, load
+from hfmm.training import pictures
+from hfmm.training.build import Built, build, make_accelerator, parts_table, set_training
+from hfmm.training.journal import Journal, rewind, talk
+from hfmm.training.flags import default_directory, recipe_of
+from hfmm.training.recipe import Recipe
+from hfmm.training.state import Progress, RunDirectory
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        output_dir: Its directory.
+        metrics: Scores of its last evaluation, and the last logged loss.
+    """
+
+    output_dir: Path
+    metrics: Mapping[str, float]
+
+    def load(self) -> Loaded:
+        """Model and processor."""
+        return load(self.output_dir)
+
+
+def train(
+    name: str,
+    output_dir: str | Path | None = None,
+    recipe: str = "default",
+    config: str | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    quiet: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    **flags: Any,
+) -> Run:
+    """Train an architecture by a recipe; the same call again continues where it stopped.
+
+    Args:
+        name: An architecture of the catalogue.
+        output_dir: The run directory; `runs/<name>` with the recipe and data in its name by default.
+        recipe: A shipped recipe's name or a path.
+        config: A YAML file with keys of the recipe.
+        overwrite: Start again where the directory holds a run.
+        device: auto, cpu or cuda.
+        quiet: Say nothing.
+        overrides: `section.key` to value.
+        flags: data, preset, max_steps, batch_size, learning_rate, seed, precision, save_every, keep, init_from, frozen,
+            early_stopping, gradient_accumulation, columns, on_bad_example, lora_on.
+
+    Raises:
+        UsageError: An unknown name or key, or a directory with another run.
+        DataError: The data cannot be read.
+        DivergedError: The loss is not finite.
+        InterruptedRun: A signal came; a checkpoint was written.
+    """
+    ready_row(name)
+    settings = recipe_of(name, recipe, config, overrides, **flags)
+    directory = RunDirectory(Path(output_dir or default_directory(name, recipe, settings)), settings)
+    accelerator = make_accelerator(settings, device, directory.path)
+    quiet = quiet or not accelerator.is_main_process
+    if accelerator.is_main_process:
+        directory.open(overwrite)
+    accelerator.wait_for_everyone()
+    finished = directory.finished()
+    if finished is not None:
+        talk(f"{directory.path} is finished ({finished['step']} steps, {finished['seconds']:.0f} s)", quiet)
+        return Run(directory.path, finished["scores"])
+    built = build(settings, accelerator)
+    progress = directory.restore(built)
+    if progress.step:
+        talk(f"continuing {directory.path} after step {progress.step}", quiet)
+    talk(f"{built.row.title} ({settings.preset}), parameters by part:\n{parts_table(built.model)}", quiet)
+    with _stopping_signals() as stop:
+        try:
+            _advance(built, directory, progress, stop, quiet)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            raise ResourceError(
+                f"out of memory at batch size {settings.data.batch_size}: give a smaller --batch-size and "
+                "--gradient-accumulation for the same step"
+            ) from error
+    if built.accelerator.is_main_process:
+        directory.finish(built, progress)
+        pictures.loss_curve(directory.path, quiet)
+    built.accelerator.wait_for_everyone()
+    built.accelerator.end_training()
+    talk(f"finished {directory.path} ({progress.seconds:.0f} s of training)", quiet)
+    return Run(directory.path, progress.scores)
+
+
+def loader(built: Built, first_step: int) -> DataLoader[Any]:
+    """Batches of this process from a step on, a pure function of the seed."""
+    recipe, accelerator = built.recipe, built.accelerator
+    collator, examples = built.collator, built.examples.sized(*picture_size(built.processor))
+    keyed = KeyedExamples(examples, collator.draw, recipe.seed, recipe.data.on_bad_example)
+    sampler = StepSampler(
+        len(built.examples),
+        recipe.data.batch_size,
+        recipe.seed,
+        start_step=first_step,
+        num_steps=recipe.max_steps - first_step,
+        num_processes=accelerator.num_processes,
+        process_index=accelerator.process_index,
+        accumulation=recipe.accumulation,
+    )
+    return DataLoader(
+        keyed,
+        batch_sampler=sampler,
+        collate_fn=collator,
+        num_workers=recipe.data.workers,
+        worker_init_fn=_ignore_signals if recipe.data.workers else None,
+        prefetch_factor=4 if recipe.data.workers else None,
+    )
+
+
+def _ignore_signals(worker: int) -> None:
+    """Let the main process decide when a run stops."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _advance(built: Built, directory: RunDirectory, progress: Progress, stop: list[int], quiet: bool) -> None:
+    """Take the remaining steps: log, evaluate, save, stop."""
+    recipe, accelerator = built.recipe, built.accelerator
+    if accelerator.is_main_process:
+        directory.write_environment(accelerator.num_processes)
+        rewind(directory.path, progress.step)
+    accelerator.init_trackers("hfmm", {"architecture": built.row.name, "seed": recipe.seed})
+    set_training(built.model)
+    track = accelerator.log if recipe.logging.trackers else lambda values, step: None
+    epoch_size = recipe.data.batch_size * accelerator.num_processes * recipe.accumulation / len(built.examples)
+    every = recipe.checkpoints.every
+    with Journal(directory.path, progress.step, recipe.max_steps, quiet, accelerator.is_main_process, track) as journal:
+        for step, logs in built.loop.run(loader(built, progress.step), progress.step):
+            progress.step = step
+            progress.seconds += logs.pop("seconds")
+            journal.step(step)
+            last = step == recipe.max_steps
+            if step % recipe.logging.every == 0 or last:
+                journal.log(step, {"epoch": round(step * epoch_size, 4), **logs})
+            improved = _evaluate(built, directory, progress, journal, last)
+            enough = recipe.evaluation.early_stopping is not None and progress.stale >= recipe.evaluation.patience
+            interrupted = _any_process(built, bool(stop))
+            if (every and step % every == 0) or improved or last or enough or interrupted:
+                if accelerator.is_main_process:
+                    directory.save(built, progress)
+                accelerator.wait_for_everyone()
+            if enough:
+                talk(f"stopped early: {recipe.evaluation.early_stopping} has not risen for {progress.stale} evaluations", quiet)
+                break
+            if interrupted and not last:
+                raise InterruptedRun(f"interrupted after step {step}: the same command continues {directory.path}")
+
+
+def _any_process(built: Built, flag: bool) -> bool:
+    """Whether any process was told to stop: all must stop at the same step."""
+    if built.accelerator.num_processes == 1:
+        return flag
+    total = built.accelerator.reduce(torch.tensor(float(flag), device=built.accelerator.device), "sum")
+    return bool(total > 0)
+
+
+def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal: Journal, last: bool) -> bool:
+    """Score the unwrapped model when it is due; return whether it is the best so far."""
+    section = built.recipe.evaluation
+    if not (last or (section.every and progress.step % section.every == 0)):
+        return False
+    averages = [player.average for player in built.players.values() if player.average is not None]
+    for average in averages:
+        average.swap()
+    try:
+        examples = _held_out(built.recipe)
+        outcome = _score(built, examples)
+    finally:
+        for average in averages:
+            average.swap()
+    set_training(built.model)
+    progress.scores = outcome.scores
+    journal.log(progress.step, {f"{section.split}/{name}": value for name, value in outcome.scores.items()})
+    if built.accelerator.is_main_process:
+        pictures.samples(directory.path, progress.step, outcome, examples)
+    if section.early_stopping is None:
+        return False
+    value = evaluation.chosen(outcome.scores, section.early_stopping)
+    if progress.best is None or value > progress.best["value"]:
+        progress.best, progress.stale = {"step": progress.step, "value": value}, 0
+        return True
+    progress.stale += 1
+    return False
+
+
+def _held_out(recipe: Recipe) -> Examples:
+    """The first `evaluation.size` examples of the evaluation's split."""
+    section = recipe.evaluation
+    options = {**recipe.data.options, **section.options}
+    examples = data.load(recipe.data.name, split=section.split, columns=recipe.data.columns or None, **options)
+    return examples.select(range(min(section.size, len(examples))))
+
+
+def _score(built: Built, examples: Examples) -> evaluation.Outcome:
+    """Score the unwrapped model, its work shared between processes."""
+    section, accelerator = built.recipe.evaluation, built.accelerator
+    return evaluation.score_model(
+        built.row.tasks[0],
+        built.model,
+        built.processor,
+        examples,
+        section.metrics,
+        section.generation,
+        (accelerator.num_processes, accelerator.process_index),
+    )
+
+
+@contextmanager
+def _stopping_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying of them; a second one stops at once."""
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
+        yield seen
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield seen
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

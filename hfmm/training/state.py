@@ -1,0 +1,187 @@
+"""A run's directory and its saved state: what is written, what is taken back."""
+
+import json
+import platform
+import shutil
+import sys
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hfmm.errors import UsageError
+from hfmm.hub import cards
+from hfmm.training.build import Built
+from hfmm.training.checkpoints import STATE_TENSORS, STATE_VALUES, Checkpoints, split_state, write_atomically
+from hfmm.device import hardware
+from hfmm.training.recipe import Recipe, from_dict, read_yaml
+
+RECIPE, ENVIRONMENT, FINISHED = "recipe.yaml", "environment.json", "finished.json"
+PACKAGES = ("hfmm", "torch", "transformers", "datasets", "accelerate", "peft", "huggingface_hub", "safetensors", "numpy", "pillow")
+
+
+@dataclass
+class Progress:
+    """What a run knows of itself between steps, saved in every checkpoint.
+
+    Attributes:
+        step: Steps taken.
+        seconds: Spent in steps so far, over all starts.
+        best: `{"step", "value"}` of the best evaluation.
+        stale: Evaluations since the best.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best: dict[str, float] | None = None
+    stale: int = 0
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+class RunDirectory:
+    """The folder of one run.
+
+    Args:
+        path: Made if it is not there.
+        recipe: What this command wants.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.checkpoints = Checkpoints(path, recipe.checkpoints.keep)
+
+    def open(self, overwrite: bool) -> None:
+        """Make or continue the directory.
+
+        Raises:
+            UsageError: It holds a run of another recipe, or something that is not a run.
+        """
+        written = self.path / RECIPE
+        if written.exists() and not overwrite:
+            changed = _differences(from_dict(read_yaml(written)).to_dict(), self.recipe.to_dict())
+            if changed:
+                raise UsageError(
+                    f"{self.path} holds a run of another recipe ({'; '.join(changed[:3])}): "
+                    "give --overwrite to start it again, or another --output-dir"
+                )
+        elif self.path.exists() and any(self.path.iterdir()) and not written.exists():
+            raise UsageError(f"{self.path} is not empty and holds no run: give another --output-dir")
+        if overwrite and written.exists():
+            self._clear()
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(written, self.recipe.to_yaml())
+
+    def _clear(self) -> None:
+        """Remove a run, its recipe last, so that what a kill leaves is still known as a run."""
+        for item in sorted(self.path.iterdir(), key=lambda item: item.name == RECIPE):
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+    def finished(self) -> dict[str, Any] | None:
+        """What was noted when the run finished, or None."""
+        path = self.checkpoints.folder / FINISHED
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def write_environment(self, processes: int) -> None:
+        """Note versions, hardware and command."""
+        found = {}
+        for package in PACKAGES:
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:
+                continue
+        values = {
+            "python": platform.python_version(), "platform": platform.platform(), "hardware": hardware(),
+            "threads": torch.get_num_threads(), "processes": processes, "packages": found,
+            "command": ["hfmm", *sys.argv[1:]] if Path(sys.argv[0]).name in ("hfmm", "__main__.py") else [],
+        }  # fmt: skip
+        write_atomically(self.path / ENVIRONMENT, json.dumps(values, indent=2) + "\n")
+
+    def export(self, built: Built, folder: Path) -> None:
+        """Write what loads with the Auto classes: the averaged weights where there are averages, config, processor, card."""
+        averages = [player.average for player in built.players.values() if player.average is not None]
+        for average in averages:
+            average.swap()
+        try:
+            built.model.save_pretrained(folder)
+        finally:
+            for average in averages:
+                average.swap()
+        built.processor.save_pretrained(folder)
+        (folder / RECIPE).write_text(self.recipe.to_yaml(), encoding="utf-8")
+        (folder / "README.md").write_text(cards.run_card(built.row, self.path), encoding="utf-8")
+
+    def save(self, built: Built, progress: Progress) -> None:
+        """Write a checkpoint of everything."""
+        tensors, values = split_state(built.objective.state_dict())
+        state: dict[str, Tensor] = {f"objective.{name}": tensor for name, tensor in tensors.items()}
+        for name, player in built.players.items():
+            state |= {f"player.{name}.{key}": tensor for key, tensor in player.state_dict().items()}
+        if _weights_differ(built):
+            state |= {f"trained.{name}": tensor for name, tensor in _trained(built.model).items()}
+        self.checkpoints.save(
+            progress.step,
+            lambda folder: self.export(built, folder),
+            state,
+            {"progress": vars(progress), "objective": values},
+            best=int(progress.best["step"]) if progress.best else None,
+        )
+
+    def restore(self, built: Built) -> Progress:
+        """Take back the newest checkpoint, if there is one."""
+        step = self.checkpoints.latest()
+        if step is None:
+            return Progress()
+        state, values = self.checkpoints.load(step)
+        if _weights_differ(built):
+            weights = {name.removeprefix("trained."): tensor for name, tensor in state.items() if name.startswith("trained.")}
+            built.model.load_state_dict(weights, strict=False)
+        else:
+            saved = type(built.model).from_pretrained(self.checkpoints.path(step), use_safetensors=True)
+            built.model.load_state_dict(saved.state_dict())
+        for name, player in built.players.items():
+            prefix = f"player.{name}."
+            player.load_state_dict({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
+        tensors = {key.removeprefix("objective."): value for key, value in state.items() if key.startswith("objective.")}
+        built.objective.load_state_dict({**values["objective"], **tensors})
+        return Progress(**values["progress"])
+
+    def finish(self, built: Built, progress: Progress) -> None:
+        """Put the weights to keep at the root, and note that the run is finished."""
+        best = self.checkpoints.path(int(progress.best["step"])) if progress.best is not None else None
+        if best is not None and best.exists():
+            for path in best.iterdir():
+                if path.name not in (STATE_TENSORS, STATE_VALUES):
+                    shutil.copyfile(path, self.path / path.name)
+        else:
+            self.export(built, self.path)
+        note = {**vars(progress), "seconds": round(progress.seconds, 1)}
+        write_atomically(self.checkpoints.folder / FINISHED, json.dumps(note))
+
+
+def _weights_differ(built: Built) -> bool:
+    """Whether the exported weights are not the trained ones: averages, or adapters without their base."""
+    return bool(built.recipe.lora.targets) or any(player.average is not None for player in built.players.values())
+
+
+def _trained(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Trained parameters and all buffers by name."""
+    parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return parameters | dict(model.named_buffers())
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
+    """Keys whose values differ, as `key: old -> new`."""
+    found: list[str] = []
+    for key in {**old, **new}:
+        name = f"{where}{key}"
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += _differences(before, after, f"{name}.")
+        elif before != after:
+            found.append(f"{name}: {before} -> {after}")
+    return found
+

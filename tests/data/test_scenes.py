@@ -1,0 +1,393 @@
+"""The built-in scenes: pictures, objects, boxes, masks, depth, labels, views and splits."""
+
+import json
+import pickle
+import subprocess
+import sys
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hfmm.data.scenes import Scenes, render, world
+from hfmm.data.scenes.grammar import COLORS, PLACES, SHAPES, SIZES
+from hfmm.data.scenes.still import ATTRIBUTE_NAMES, FIELDS, MASK_NAMES, PAIR_NAMES
+from hfmm.errors import UsageError
+
+EVERY_FIELD = tuple(FIELDS)
+MANY = (0, 0, 0, 1)  # always four objects
+
+DIGEST = """
+import hashlib, json, sys
+from hfmm.data.scenes import Scenes
+scenes = Scenes("test", seed=3, fields={fields!r})
+def digest(example):
+    parts = [example[name].tobytes() for name in ("image", "mask", "class_mask", "depth", "labels")]
+    parts += [json.dumps(example[name]).encode() for name in ("id", "captions", "objects", "questions")]
+    return hashlib.sha256(b"|".join(parts)).hexdigest()
+rows = {rows}
+found = {{row: digest(scenes[row]) for row in rows}}
+print(json.dumps([found[row] for row in sorted(found)]))
+"""
+
+
+def digests(rows: list[int]) -> list[str]:
+    """Digests of examples made in a process of its own, in the given order, told in the order of the rows."""
+    command = [sys.executable, "-c", DIGEST.format(fields=EVERY_FIELD, rows=rows)]
+    root = Path(__file__).parents[2]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout)
+
+
+def pairs(scene: world.Scene) -> set[tuple[str, str]]:
+    return {(SHAPES[body.shape], COLORS[body.color]) for body in scene.bodies}
+
+
+def tight_box(inside: np.ndarray) -> list[int]:
+    rows, columns = np.nonzero(inside)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+def test_same_id_same_bytes_in_any_process_and_order():
+    assert digests(list(range(12))) == digests([7, 3, 11, 0, 1, 10, 2, 9, 4, 8, 6, 5])
+
+
+def test_what_is_asked_for_changes_nothing_else():
+    everything = Scenes(fields=EVERY_FIELD)[17]
+    for field in EVERY_FIELD:
+        example = Scenes(fields=[field])[17]
+        assert set(example) == {"id", field}
+        assert pickle.dumps(np.asarray(example[field])) == pickle.dumps(np.asarray(everything[field]))
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("picture_size", [32, 50, 64, 128])
+def test_boxes_are_tight_around_masks(picture_size, overlap):
+    scenes = Scenes(fields=("objects", "mask"), objects=MANY, picture_size=picture_size, overlap=overlap)
+    for row in range(60):
+        example = scenes[row]
+        for number, thing in enumerate(example["objects"], 1):
+            assert thing["box"] == tight_box(example["mask"] == number)
+
+
+def test_the_mask_is_where_the_object_is_painted():
+    for row in range(30):
+        scene = Scenes(objects=MANY).scene(row)
+        placed, order = render.place(scene, 64), render.back_to_front(scene)
+        empty = np.asarray(render.background(*scene.background, 64)).astype(int)
+        picture = np.asarray(render.picture(scene, placed, order, 64))
+        mask = render.instance_mask(placed, order, 64)
+        for number, body in enumerate(scene.bodies, 1):
+            nearer = np.abs(picture - np.array(body.rgb)).sum(2) <= np.abs(picture - empty).sum(2)
+            assert (nearer[mask == number]).mean() > 0.97  # but for rounding at half covered pixels
+        changed = (picture != empty).any(2)
+        assert changed[mask > 0].mean() > 0.99
+
+
+def test_held_out_pairs_are_absent_from_20000_training_scenes():
+    scenes = Scenes("train")
+    seen = set().union(*(pairs(scenes.scene(row)) for row in range(20_000)))
+    assert seen.isdisjoint(world.HELD_OUT)
+    assert len(seen) == 60
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_held_out_pairs_are_absent_from_validation_and_test(split):
+    scenes = Scenes(split)
+    assert all(pairs(scenes.scene(row)).isdisjoint(world.HELD_OUT) for row in range(1000))
+
+
+def test_every_scene_of_test_heldout_has_a_held_out_pair():
+    found = [pairs(Scenes("test_heldout").scene(row)).intersection(world.HELD_OUT) for row in range(1000)]
+    assert all(found)
+    counts = Counter(pair for some in found for pair in some)
+    assert min(counts.values()) > 200
+
+
+def test_splits_share_no_scene_description():
+    """Every scene's numbers add up to its split's number modulo 4, so that no other split can hold it."""
+    for number, split in enumerate(world.SPLITS):
+        for arguments in ({}, {"seed": 1}, {"objects": (1,)}, {"overlap": True}, {"view": "classification"}):
+            scenes = Scenes(split, **arguments)
+            assert {world.signature(scenes.scene(row)) for row in range(500)} == {number}
+    train, test = ({Scenes(split).scene(row) for row in range(1000)} for split in ("train", "test"))
+    assert train.isdisjoint(test)
+
+
+def test_scenes_of_a_split_differ():
+    scenes = Scenes("train")
+    assert len({scenes.scene(row) for row in range(5000)}) == 5000
+
+
+def test_class_balance():
+    scenes, lone = Scenes("train"), Scenes("train", objects=(1,))
+    counts = Counter(len(scenes.scene(row).bodies) for row in range(5000))
+    np.testing.assert_allclose([counts[n] / 5000 for n in (1, 2, 3, 4)], (0.4, 0.3, 0.2, 0.1), atol=0.03)
+    bodies = [body for row in range(5000) for body in lone.scene(row).bodies]
+    per_pair = Counter((body.shape, body.color) for body in bodies)
+    assert len(per_pair) == 60
+    assert max(per_pair.values()) < 2 * min(per_pair.values())
+    per_place = Counter((body.row, body.column) for body in bodies)
+    assert max(per_place.values()) < 1.3 * min(per_place.values())
+    assert sum(body.is_large for body in bodies) / 5000 == pytest.approx(0.5, abs=0.03)
+
+
+def test_objects_differ_and_no_two_share_a_cell():
+    for row in range(2000):
+        bodies = Scenes(objects=MANY).scene(row).bodies
+        assert len({(body.shape, body.color) for body in bodies}) == 4
+        cells = [(body.row, body.column) for body in bodies]
+        assert cells == sorted(set(cells))  # in reading order
+
+
+def test_centers_lie_in_the_cells_that_are_named():
+    for row in range(2000):
+        for body in Scenes(overlap=True).scene(row).bodies:
+            assert (body.y * 3 // 64, body.x * 3 // 64) == (body.row, body.column)
+
+
+def test_sizes_are_the_stated_fractions_of_the_picture():
+    small, large = ([diameter / 64 for diameter in some] for some in (world.SMALL_DIAMETERS, world.LARGE_DIAMETERS))
+    assert min(small) >= 0.18
+    assert max(small) <= 0.22
+    assert min(large) >= 0.32
+    assert max(large) <= 0.40
+
+
+@pytest.mark.parametrize("picture_size", [32, 45, 64])
+def test_objects_stay_apart_unless_overlap_is_allowed(picture_size):
+    def hidden(overlap: bool) -> int:
+        scenes = Scenes(fields=("mask",), objects=MANY, overlap=overlap, picture_size=picture_size)
+        area = 0
+        for row in range(300):
+            scene = scenes.scene(row)
+            whole = sum(sprite.solid.sum() for sprite, _, _ in render.place(scene, picture_size))
+            area += whole - (scenes[row]["mask"] > 0).sum()
+        return area
+
+    assert hidden(overlap=False) == 0
+    assert hidden(overlap=True) > 0
+
+
+def test_a_large_object_that_does_not_fit_becomes_small():
+    def share_of_large(weights: tuple[float, ...], overlap: bool) -> float:
+        scenes = Scenes(objects=weights, overlap=overlap)
+        return np.mean([body.is_large for row in range(1000) for body in scenes.scene(row).bodies])
+
+    assert share_of_large(MANY, overlap=True) == pytest.approx(0.5, abs=0.04)
+    assert share_of_large(MANY, overlap=False) < share_of_large((1,), overlap=False) - 0.1
+
+
+def test_every_shape_stays_inside_its_diameter_at_every_angle():
+    for shape in range(len(SHAPES)):
+        for diameter in (*world.SMALL_DIAMETERS, *world.LARGE_DIAMETERS):
+            for angle in world.ANGLES:
+                x0, y0, x1, y1 = render.sprite(shape, diameter, angle, 64).box
+                assert max(-x0, -y0, x1, y1) <= (diameter + 1) // 2
+                assert min(x1 - x0, y1 - y0) >= 0.65 * diameter
+
+
+def test_colors_stand_out_from_every_background():
+    for color, texture, variant in {(c, t, v if t else 0) for c in range(6) for t in range(5) for v in range(3)}:
+        pixels = np.asarray(render.background(color, texture, variant, 64)).reshape(-1, 3)
+        assert pixels.mean() > 190  # pale
+        for low_and_high in world._RANGES:
+            corners = np.array(low_and_high)
+            distance = np.maximum(corners[:, 0] - pixels, pixels - corners[:, 1]).max(
+                1
+            )  # to the nearest jittered color
+            assert np.quantile(distance, 0.01) >= 10
+
+
+def test_colors_stay_within_eight_percent():
+    for row in range(1000):
+        for body in Scenes().scene(row).bodies:
+            levels = world.PALETTE[COLORS[body.color]]
+            assert max(abs(found - level) for found, level in zip(body.rgb, levels, strict=True)) <= 0.08 * 255
+
+
+def test_the_same_scene_at_every_picture_size():
+    small, large = (Scenes("test", picture_size=size)[5] for size in (64, 256))
+    assert large["captions"] == small["captions"]
+    assert large["image"].size == (256, 256)
+    for coarse, fine in zip(small["objects"], large["objects"], strict=True):
+        assert {name: coarse[name] for name in ("shape", "color", "size", "place", "angle")} == {
+            name: fine[name] for name in ("shape", "color", "size", "place", "angle")
+        }
+        np.testing.assert_allclose(np.array(fine["box"]) / 4, coarse["box"], atol=1)
+    shrunk = np.asarray(large["image"].resize((64, 64), Image.Resampling.BOX)).astype(int)
+    assert np.abs(shrunk - np.asarray(small["image"])).mean() < 6
+
+
+def test_fields_of_a_still():
+    example = Scenes("validation", fields=EVERY_FIELD)[8]
+    assert example["id"] == "scenes-validation-8"
+    assert example["image"].mode == "RGB"
+    assert example["image"].size == (64, 64)
+    assert len(example["captions"]) == 5
+    for position, thing in enumerate(example["objects"]):
+        assert thing["shape"] == SHAPES[thing["class_id"]]
+        assert [ATTRIBUTE_NAMES[number] for number in thing["attribute_ids"]] == [thing["color"], thing["size"]]
+        assert thing["size"] in SIZES
+        assert thing["place"] in PLACES
+        assert (example["class_mask"][example["mask"] == position + 1] == 1 + thing["class_id"]).all()
+    assert ((example["class_mask"] == 0) == (example["mask"] == 0)).all()
+    named = {PAIR_NAMES[label] for label in np.flatnonzero(example["labels"])}
+    assert named == {f"{thing['color']} {thing['shape']}" for thing in example["objects"]}
+
+
+def test_depth_falls_with_apparent_size_and_orders_what_hides_what():
+    scenes = Scenes(fields=("objects", "mask", "depth"), objects=MANY, overlap=True)
+    for row in range(100):
+        example, bodies = scenes[row], scenes.scene(row).bodies
+        assert (example["depth"][example["mask"] == 0] == 1).all()
+        for number, body in enumerate(bodies, 1):
+            np.testing.assert_allclose(example["depth"][example["mask"] == number], 0.9 * 12 / body.diameter, rtol=1e-6)
+        far_to_near = sorted(example["objects"], key=lambda thing: thing["depth_rank"])
+        assert [thing["depth_rank"] for thing in far_to_near] == [0, 1, 2, 3]
+        diameters = [bodies[example["objects"].index(thing)].diameter for thing in far_to_near]
+        assert diameters == sorted(diameters)
+
+
+def test_view_classification():
+    scenes = Scenes(view="classification")
+    assert scenes.label_names == PAIR_NAMES
+    assert scenes.features == {"image": "image", "label": "label"}
+    for row in range(50):
+        (body,) = scenes.scene(row).bodies
+        assert scenes.label_names[scenes[row]["label"]] == f"{COLORS[body.color]} {SHAPES[body.shape]}"
+
+
+def test_view_detection():
+    scenes = Scenes("test", view="detection")
+    still = Scenes("test")[4]
+    example = scenes[4]
+    assert scenes.label_names == SHAPES
+    assert example["image"].tobytes() == still["image"].tobytes()
+    assert [thing["box"] for thing in example["objects"]] == [thing["box"] for thing in still["objects"]]
+    assert [SHAPES[thing["label"]] for thing in example["objects"]] == [thing["shape"] for thing in still["objects"]]
+
+
+def test_view_segmentation():
+    scenes = Scenes("test", view="segmentation")
+    assert scenes.label_names == MASK_NAMES
+    assert (scenes[4]["mask"] == Scenes("test", fields=["class_mask"])[4]["class_mask"]).all()
+
+
+def test_default_sizes_and_any_size():
+    assert [len(Scenes(split)) for split in world.SPLITS] == [100_000, 1000, 1000, 1000]
+    huge = Scenes(size=10**12)
+    assert huge[-1]["id"] == f"scenes-train-{10**12 - 1}"
+    assert huge[5]["captions"] == Scenes()[5]["captions"]
+
+
+def test_memory_does_not_grow_with_the_number_of_examples():
+    scenes = Scenes(fields=EVERY_FIELD)
+    for row in range(2000):
+        scenes[row]
+    tracemalloc.start()
+    for row in range(2000, 4000):
+        scenes[row]
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 2_000_000  # the last sprites; the pictures alone would take 24 MB
+
+
+def test_shards_hold_every_row_once():
+    scenes = Scenes("test", size=10)
+    found = [example["id"] for index in range(3) for example in scenes.shard(3, index)]
+    assert sorted(found) == sorted(example["id"] for example in scenes)
+
+
+def test_it_survives_pickling():
+    for view in ("stills", "vqa"):
+        scenes = Scenes("test", view=view)
+        again = pickle.loads(pickle.dumps(scenes))
+        assert again[3]["image"].tobytes() == scenes[3]["image"].tobytes()
+
+
+def test_dataset_view():
+    scenes = Scenes("test", size=20, fields=EVERY_FIELD)
+    dataset = scenes.to_dataset()
+    assert len(dataset) == 20
+    assert set(dataset[7]) == {"id", *EVERY_FIELD}
+    assert dataset[7]["image"].tobytes() == scenes[7]["image"].tobytes()
+    assert dataset[7]["objects"] == scenes[7]["objects"]
+    assert dataset.shard(4, 1)[2]["id"] == scenes[7]["id"]
+    assert dataset[3:6]["captions"] == [scenes[row]["captions"] for row in range(3, 6)]
+
+
+def test_iterable_view_is_the_same_examples_in_shards():
+    scenes = Scenes("test", size=20)
+    stream = scenes.to_iterable(num_shards=4)
+    assert stream.num_shards == 4
+    assert [example["captions"] for example in stream] == [example["captions"] for example in scenes]
+    assert [example["id"] for example in stream.shard(4, 1)] == [f"scenes-test-{row}" for row in range(5, 10)]
+
+
+def test_iterable_view_resumes_at_any_index_without_making_what_came_before(monkeypatch):
+    made, read = [], Scenes.read
+    monkeypatch.setattr(Scenes, "read", lambda self, row: made.append(row) or read(self, row))
+    scenes = Scenes("test", size=12)
+    for stop in range(1, 12):
+        stream = scenes.to_iterable(num_shards=3)
+        iterator = iter(stream)
+        for _ in range(stop):
+            next(iterator)
+        resumed = scenes.to_iterable(num_shards=3)
+        resumed.load_state_dict(stream.state_dict())
+        made.clear()
+        assert [example["id"] for example in resumed] == [f"scenes-test-{row}" for row in range(stop, 12)]
+        assert made == list(range(stop, 12))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"split": "tset"}, "unknown split of scenes 'tset': did you mean 'test'?"),
+        ({"view": "motion"}, "unknown view of scenes 'motion'"),
+        ({"view": "vqu"}, "did you mean 'vqa'?"),
+        ({"fields": ["captoins"]}, "unknown field of scenes 'captoins': did you mean 'captions'?"),
+        ({"fields": ["image"], "view": "vqa"}, "'fields' is for stills of scenes"),
+        ({"objects": ()}, "'objects' of scenes must be"),
+        ({"objects": (1, 1, 1, 1, 1)}, "'objects' of scenes must be"),
+        ({"objects": (0, 0)}, "'objects' of scenes must be"),
+        ({"objects": (1, -1)}, "'objects' of scenes must be"),
+        ({"objects": 2}, "'objects' of scenes must be"),
+        ({"objects": "two"}, "'objects' of scenes must be"),
+        ({"objects": (float("nan"),)}, "'objects' of scenes must be"),
+        ({"size": 0}, "'size' of scenes must be a whole number of at least 1, not 0"),
+        ({"picture_size": 16}, "'picture_size' of scenes must be a whole number from 32 to 1024, not 16"),
+        ({"picture_size": 64.0}, "'picture_size' of scenes"),
+        ({"seed": -1}, "'seed' of scenes"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments, message):
+    with pytest.raises(UsageError) as caught:
+        Scenes(**arguments)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_there_is_no_row_past_the_end():
+    with pytest.raises(IndexError, match="1000 examples, no row 1000"):
+        Scenes("test")[1000]
+
+
+def test_the_first_test_scenes_are_fixed():
+    """Pins the draws: other values here are another data set, to be named in the changelog."""
+    found = [(example["captions"][0], [thing["box"] for thing in example["objects"]]) for example in Scenes("test", 3)]
+    assert found == [
+        ("a black square in the middle left", [[6, 30, 16, 40]]),
+        (
+            "a blue diamond in the middle of the picture , a white triangle in the lower right corner",
+            [[25, 26, 35, 40], [42, 44, 61, 63]],
+        ),
+        (
+            "there is one green diamond in the top right corner , a black diamond in the middle , "
+            "a small green triangle on the right",
+            [[45, 1, 61, 21], [25, 28, 33, 40], [46, 27, 57, 39]],
+        ),
+    ]

@@ -98,7 +98,7 @@ ROWS: tuple[Row, ...] = (
     Row("alexnet", "AlexNet", "vision", 2012, "Krizhevsky et al., NIPS", "hfmm", CLASSES + FEATURES,
         ("S0:42", "S3:42", "S4:42")),
     Row("vgg", "VGG-16 and VGG-19", "vision", 2014, "arXiv:1409.1556", "hfmm", CLASSES + FEATURES, ("S3:43", "S4:43"),
-        "ready", (("AutoBackbone", "VggBackbone"), ("AutoModelForImageClassification", "VggForImageClassification"),
+        "ready", (("AutoModelForImageClassification", "VggForImageClassification"), ("AutoBackbone", "VggBackbone"),
                   ("AutoModel", "VggBackbone")), processors=OF_PICTURES),
     Row("googlenet", "GoogLeNet", "vision", 2015, "arXiv:1409.4842", "hfmm", CLASSES + FEATURES, ("S1:44", "S3:44")),
     Row("highway_network", "Highway networks", "vision", 2015, "arXiv:1505.00387", "hfmm", CLASSES, ("S3:50",)),

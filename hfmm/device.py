@@ -1,6 +1,8 @@
 """Device policy: precision of matrix products, attention implementation, and what hardware a measurement names."""
 
+import os
 import platform
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +44,13 @@ def set_attention(model: nn.Module, positions: int, device: torch.device) -> Non
         model.set_attn_implementation("eager" if positions <= LONGEST_EAGER else "sdpa")
 
 
+def set_threads(workers: int) -> None:
+    """Leave a core to each loading worker: threads that wait for one another lose far more than a core gives."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        torch.set_num_threads(max(1, cores - workers))
+
+
 @cache
 def hardware() -> str:
     """The processor or GPU, as cards and results name it."""
@@ -50,6 +59,8 @@ def hardware() -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         name = models[0] if models else name
     return f"{name}, {torch.get_num_threads()} threads"

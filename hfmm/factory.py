@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from transformers import CLIPImageProcessorPil, PreTrainedConfig, PreTrainedModel, ProcessorMixin
+from transformers.backbone_utils import BackboneConfigMixin
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from hfmm import catalogue
@@ -24,10 +25,10 @@ def ready_row(name: str) -> Row:
     row = catalogue.find(name)
     if row is None:
         raise unknown("architecture", name, (row.name for row in catalogue.ROWS))
-    if row.status != "ready":
-        raise UsageError(f"'{name}' is planned and not built yet: `hfmm list --status ready` shows what is")
     if row.origin in ("tool", "reference"):
         raise UsageError(f"'{name}' is a {row.origin}, not an architecture: see `hfmm info {name}`")
+    if row.status != "ready":
+        raise UsageError(f"'{name}' is planned and not built yet: `hfmm list --status ready` shows what is")
     return row
 
 
@@ -59,13 +60,17 @@ def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
 
 def config_class(row: Row) -> type[PreTrainedConfig]:
     """The configuration class of an own architecture."""
-    found: type[PreTrainedConfig] = getattr(import_module(f"{row.folder}.configuration_{row.name}"), f"{row.stem}Config")
+    found: type[PreTrainedConfig] = getattr(
+        import_module(f"{row.folder}.configuration_{row.name}"), f"{row.stem}Config"
+    )
     return found
 
 
 def _checked(overrides: Mapping[str, Any], kind: type[PreTrainedConfig], where: str) -> None:
     """Refuse keys that the configuration does not have: PreTrainedConfig itself swallows them."""
     known = {field.name for field in fields(kind)} | {"id2label", "label2id", "num_labels"}
+    if issubclass(kind, BackboneConfigMixin):
+        known |= {"out_features", "out_indices"}
     for key, value in overrides.items():
         if key not in known:
             raise unknown(f"key of {where}", key, known)

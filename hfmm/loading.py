@@ -8,12 +8,15 @@ from typing import Any
 import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, PreTrainedModel
+from transformers.utils import logging as hub_logging
 
 from hfmm import catalogue
 from hfmm.catalogue import Row
 from hfmm.errors import AccessError, DataError, UsageError
 
 ADAPTER = "adapter_config.json"
+
+hub_logging.disable_progress_bar()  # a bar for a file that is read in a moment is noise
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
         reader = AutoProcessor if "AutoProcessor" in dict(row.processors) else AutoImageProcessor
         processor = reader.from_pretrained(where, revision=revision)
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise DataError(f"{where}: a file is damaged ({' '.join(str(error).split())}): copy or train it again") from error
+        raise DataError(
+            f"{where}: a file is damaged ({' '.join(str(error).split())}): copy or train it again"
+        ) from error
     except OSError as error:
         if path.exists():
             raise DataError(f"{where}: {' '.join(str(error).split())}") from error
@@ -84,8 +89,11 @@ def _check_directory(path: Path) -> None:
     """Say what is missing from a directory before transformers does it in twenty lines."""
     if not (path / "config.json").exists():
         checkpoints = sorted(path.glob("checkpoints/step-*"))
-        hint = f"the run is not finished; its newest checkpoint is {checkpoints[-1]}" if checkpoints else "no config.json in it"
+        hint = (
+            f"the run is not finished; its newest checkpoint is {checkpoints[-1]}"
+            if checkpoints
+            else "no config.json in it"
+        )
         raise UsageError(f"{path} holds no model: {hint}")
     if not any(path.glob("*.safetensors")):
         raise UsageError(f"{path} holds no weights: no .safetensors file in it")
-

@@ -12,7 +12,10 @@ from hfmm.training.run import train
 
 NAME = "show_attend_tell"
 SHOWN = 8  # pictures a section
-SPLITS = {"test": "New pictures, color and shape seen together before", "test_heldout": "New pictures, one color and shape never seen together"}
+SPLITS = {
+    "test": "New pictures, color and shape seen together before",
+    "test_heldout": "New pictures, one color and shape never seen together",
+}
 
 
 def quickstart(output_dir: Path, quiet: bool = False) -> Path:

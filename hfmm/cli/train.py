@@ -66,7 +66,7 @@ def arguments_of(given: dict[str, Any]) -> dict[str, Any]:
     from hfmm.training.recipe import parse_override
 
     given.pop("resume")
-    overrides = dict(parse_override(text) for text in given.pop("overrides"))
+    overrides = {".".join(path): value for path, value in map(parse_override, given.pop("overrides"))}
     pairs = {"frozen": _pairs(given.pop("frozen")), "columns": _pairs(given.pop("columns"))}
     targets = given.pop("lora_on")
     return {

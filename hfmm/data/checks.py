@@ -48,6 +48,13 @@ def check_text(value: Any, called: str, notes: Notes) -> Any:
     return value
 
 
+def is_text(value: Any) -> bool:
+    """Whether `check_text` would find nothing wrong."""
+    notes: Notes = []
+    check_text(value, "", notes)
+    return not notes
+
+
 def check_texts(value: Any, called: str, notes: Notes) -> Any:
     """A list of pieces of text; a single one becomes a list."""
     texts = [value] if isinstance(value, str) else value
@@ -72,6 +79,8 @@ def check_label(names: Sequence[str] | None) -> Check:
     def check(value: Any, called: str, notes: Notes) -> Any:
         if value is None or value == -1:
             return None
+        if isinstance(value, str) and not is_text(value):
+            return check_text(value, called, notes)
         if isinstance(value, str) and value in index_of:
             return index_of[value]
         if isinstance(value, bool) or not isinstance(value, int | str):

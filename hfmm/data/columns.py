@@ -15,7 +15,7 @@ from hfmm.data.checks import (
     check_texts,
     count_image_parts,
 )
-from hfmm.data.examples import Example, Examples
+from hfmm.data.examples import Example, Examples, printable
 from hfmm.errors import DataError, UsageError, unknown
 
 KINDS = {
@@ -152,7 +152,9 @@ def map_columns(kinds: Mapping[str, str], explicit: Mapping[str, str], place: st
         if source not in kinds:
             near = get_close_matches(source, kinds, n=1, cutoff=0.5)
             hint = f"did you mean '{near[0]}'? " if near else ""
-            raise DataError(f"{place} has no column '{source}' (for {target}): {hint}it has {', '.join(kinds)}")
+            raise DataError(
+                f"{place} has no column '{source}' (for {target}): {hint}it has {printable(', '.join(kinds))}"
+            )
     sources = dict(explicit)
     for target, names in COMMON_NAMES.items():
         found = next((name for name in names if _fits(target, name, kinds) and name not in sources.values()), None)

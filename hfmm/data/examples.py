@@ -15,6 +15,11 @@ from hfmm.errors import DataError
 Example = dict[str, Any]
 
 
+def printable(text: str) -> str:
+    """Text of unknown origin for a message: one line that any terminal can take, with escapes for the rest."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 class Examples(ABC):
     """A data set of known length with random access. Subclasses implement `__len__` and `read`.
 
@@ -60,7 +65,7 @@ class Examples(ABC):
         try:
             return self.read(inside)
         except DataError as error:
-            raise DataError(f"{self.where(inside)}: {error}") from error
+            raise DataError(printable(f"{self.where(inside)}: {error}")) from error
 
     def __iter__(self) -> Iterator[Example]:
         return (self[row] for row in range(len(self)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from hfmm.data.checks import Notes, Problem
 from hfmm.data.columns import ColumnMap
-from hfmm.data.examples import Example, Examples
+from hfmm.data.examples import Example, Examples, printable
 from hfmm.data.images import MAX_PIXELS, decode, decode_mask
 from hfmm.data.tables import Table
 from hfmm.errors import DataError
@@ -156,7 +156,7 @@ class MappedExamples(Examples):
                     notes.append(f"id '{own}' is that of {self.table.where(ids[str(own)])} too")
                 notes += self._picture_problems(row, example, pictures)
             where = self.table.where(row)
-            yield from (Problem(where, note) for note in dict.fromkeys(notes))
+            yield from (Problem(printable(where), printable(note)) for note in dict.fromkeys(notes))
 
     def _picture_problems(self, row: int, example: Example, decoded: bool) -> Notes:
         notes: Notes = []

@@ -8,9 +8,11 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hfmm.data.checks import is_text
 from hfmm.data.columns import map_columns, parse_columns
 from hfmm.data.examples import Examples
 from hfmm.data.images import MAX_PIXELS
@@ -184,12 +186,15 @@ def load_built_in(spec: str, split: str, options: dict[str, Any]) -> Examples:
     """The built-in data: `scenes`, `scenes:VIEW` or `digits`."""
     name, _, view = spec.partition(":")
     if name == "digits":
-        from hfmm.data.digits import Digits
-
-        return Digits(split=split, **options)
-    from hfmm.data.scenes import Scenes
-
-    return Scenes(split=split, **options | ({"view": view} if view else {}))
+        from hfmm.data.digits import Digits as Source
+    else:
+        from hfmm.data.scenes import Scenes as Source  # type: ignore[assignment]
+    options = {"split": split, **options, **({"view": view} if view else {})}
+    known = list(signature(Source).parameters)
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
+    return Source(**options)
 
 
 def is_built_in(spec: str) -> bool:
@@ -258,7 +263,7 @@ def _label_names(source: Source, table: Table, column: str | None) -> tuple[str,
     tables = (source.table(split) for split in source.splits)
     labels = {label for other in tables if column in other.kinds for label in other.distinct(column)}
     if table.kinds[column] == "text":
-        names = {label for label in labels if isinstance(label, str)}
+        names = {label for label in labels if is_text(label)}
         return tuple(sorted(names, key=lambda name: (int(name), name) if name.isdecimal() else (2**63, name)))
     numbers = [label for label in labels if isinstance(label, int)]
     return tuple(str(number) for number in range(max(numbers, default=-1) + 1)) if len(numbers) == len(labels) else None

@@ -11,10 +11,10 @@ from hfmm.data.examples import Example, Examples
 from hfmm.device import hardware
 from hfmm.errors import UsageError, unknown
 from hfmm.evaluation import captioning
-from hfmm.evaluation.results import add_result, read_results, reported
+from hfmm.evaluation.results import add_result, read_results, with_reported
 from hfmm.loading import load
 
-__all__ = ["Outcome", "add_result", "chosen", "evaluate", "read_results", "reported", "score_model"]
+__all__ = ["Outcome", "add_result", "chosen", "evaluate", "read_results", "score_model"]
 
 
 class Outcome(NamedTuple):
@@ -117,23 +117,6 @@ def evaluate(
     if limit is not None:
         examples = examples.select(range(min(limit, len(examples))))
     outcome = score_model(loaded.row.tasks[0], loaded.model, loaded.processor, examples, metrics, generation)
-    return [*_other_rows(where), _record(where, loaded.row.name, recipe, name, split, outcome, options, generation)]
-
-
-def _other_rows(where: str | Path) -> list[dict[str, Any]]:
-    return read_results(Path(where)) if Path(where).is_dir() else []
-
-
-def _record(
-    where: str | Path,
-    architecture: str,
-    recipe: Mapping[str, Any],
-    name: str,
-    split: str,
-    outcome: Outcome,
-    options: Mapping[str, Any],
-    generation: Mapping[str, Any] | None,
-) -> dict[str, Any]:
     details = ", ".join(f"{key}={value}" for key, value in {**options, **(generation or {})}.items())
     row = {
         "data": Path(name).name,
@@ -141,10 +124,10 @@ def _record(
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
         "how": f"hfmm evaluate{f' ({details})' if details else ''}",
-        "architecture": architecture,
+        "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
         "steps": recipe.get("max_steps"),
         "hardware": hardware(),
     }
-    return add_result(Path(where) if Path(where).is_dir() else Path(), row)
+    return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]

@@ -11,7 +11,7 @@ from hfmm.explanation.base import Explanation
 from hfmm.explanation.drawing import panels
 
 SIDE = 160  # pixels of a panel
-DIMMED = 0.25  # brightness of what was not looked at
+DIMMED = 0.4  # brightness of what was not looked at
 
 
 def overlay(picture: Image.Image, attention: np.ndarray) -> Image.Image:
@@ -91,7 +91,12 @@ def _best_captions(model: Any, processor: Any, image: Image.Image, inputs: Any, 
     count = max(model.generation_config.num_beams or 1, generation.pop("num_beams", 1), 3)
     with torch.inference_mode():
         output = model.generate(
-            **inputs, **generation, num_beams=count, num_return_sequences=3, return_dict_in_generate=True, output_scores=True
+            **inputs,
+            **generation,
+            num_beams=count,
+            num_return_sequences=3,
+            return_dict_in_generate=True,
+            output_scores=True,
         )
     captions = processor.post_process_image_text_to_text(output.sequences)
     scores = output.sequences_scores.tolist()

@@ -1,6 +1,11 @@
-"""Model cards: hand-written documentation whose numbers come from `results.json` and from nowhere else."""
+"""Model cards: hand-written documentation whose numbers come from measurements and from nowhere else.
+
+A card has two lines, `<!-- results -->` and `<!-- /results -->`; [`with_results`] writes what is between them.
+In the repository these are the rows of `recipes/<name>/measured.json`; in a run, the rows of its own `results.json`.
+"""
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,39 +13,61 @@ from typing import Any
 from hfmm.catalogue import Row
 from hfmm.errors import UsageError
 
-RESULTS_MARK = "<!-- results -->"
+BETWEEN = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+COLUMNS = ("data", "split", "examples", "preset", "metric", "deck", "paper", "measured here", "how", "on what")
 
 
-def template(name: str) -> str:
-    """The documentation of an architecture, `model_cards/<name>.md`.
+def path_of(name: str) -> Path:
+    """Where the documentation of an architecture is, `model_cards/<name>.md`.
 
     Raises:
         UsageError: There is none.
     """
     package = Path(str(files("hfmm")))
     for folder in (package / "model_cards", package.parent / "model_cards"):  # in a wheel, in a checkout
-        path = folder / f"{name}.md"
-        if path.exists():
-            return path.read_text(encoding="utf-8")
+        if (folder / f"{name}.md").exists():
+            return folder / f"{name}.md"
     raise UsageError(f"{name} has no model card")
 
 
+def measured(name: str) -> list[dict[str, Any]]:
+    """The rows that the maintainers measured, in the form of `results.json`."""
+    path = Path(str(files("hfmm"))) / "recipes" / name / "measured.json"
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return rows
+
+
 def results_table(rows: list[dict[str, Any]]) -> str:
-    """Rows of `results.json` as a table: deck, paper and measured stand in columns of their own."""
+    """Rows of `results.json` as a table; deck, paper and measured stand in columns of their own."""
     if not rows:
-        return "Not measured yet."
-    lines = ["| data (split, examples) | metric | deck | paper | measured here | how |", "|---|---|---|---|---|---|"]
+        return "Not measured."
+    lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
     for row in rows:
-        where = f"{row['data']} ({row['split']}, {row['examples']})"
-        how = f"{row['how']}; {row['steps']} steps, seed {row['seed']}, {row['hardware']}, {row['date']}"
+        on_what = f"{row['steps']} steps, seed {row['seed']}, {row['hardware']}, {row['date']}"
         for metric, value in row["metrics"].items():
             said = [f"{row[kind][metric]:g}" if metric in row[kind] else "" for kind in ("deck", "paper")]
-            lines.append(f"| {where} | {metric} | {said[0]} | {said[1]} | {value:.4g} | {how} |")
+            cells = [
+                row["data"],
+                row["split"],
+                row["examples"],
+                row["preset"],
+                metric,
+                *said,
+                f"{value:.3f}",
+                row["how"],
+                on_what,
+            ]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+def with_results(card: str, rows: list[dict[str, Any]]) -> str:
+    """A card with a table of these rows between its two lines."""
+    return BETWEEN.sub(lambda found: f"{found[1]}\n{results_table(rows)}\n\n{found[2]}", card)
 
 
 def run_card(row: Row, run: Path) -> str:
     """The card of a run: the architecture's documentation with the run's own numbers."""
     path = run / "results.json"
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return template(row.name).replace(RESULTS_MARK, results_table(rows))
+    return with_results(path_of(row.name).read_text(encoding="utf-8"), rows)

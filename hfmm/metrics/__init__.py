@@ -1,0 +1,37 @@
+"""Metrics as `evaluate.Metric`s that need no network, no Java and no files: `load(name).compute(predictions=...)`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from hfmm.errors import unknown
+
+if TYPE_CHECKING:
+    import evaluate
+
+METRICS = {  # name -> module here and class
+    "bleu": ("bleu", "Bleu"),
+    "rouge_l": ("rouge_l", "RougeL"),
+    "cider": ("cider", "Cider"),
+    "cider_d": ("cider", "CiderD"),
+    "novelty": ("novelty", "Novelty"),
+    "sacrebleu": ("sacre", "Sacrebleu"),
+    "exact_objects": ("exact_scene", "ExactObjects"),
+    "exact_scene": ("exact_scene", "ExactScene"),
+    "caption": ("caption", "Caption"),
+}
+
+
+def load(name: str) -> "evaluate.Metric":
+    """A new metric by its name.
+
+    Args:
+        name: One of `METRICS`.
+
+    Raises:
+        UsageError: There is no metric of that name, or it needs a package that is not installed.
+    """
+    if name not in METRICS:
+        raise unknown("metric", name, METRICS)
+    module, class_name = METRICS[name]
+    metric: evaluate.Metric = getattr(import_module(f"hfmm.metrics.{module}"), class_name)()
+    return metric

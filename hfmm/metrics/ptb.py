@@ -1,11 +1,11 @@
 """coco-caption's tokenizer, without Java: the words of a caption as its scores count them.
 
-coco-caption runs Stanford's PTBTokenizer (CoreNLP 3.4.1, options -preserveLines -lowerCase) on a file of captions, one a
-line, and drops punctuation marks. The rules here were found by asking that program what it does, and are compared with it
-in the tests. Three things to know, all of them as there:
+coco-caption runs Stanford's PTBTokenizer (CoreNLP 3.4.1, options -preserveLines -lowerCase) on a file of captions, one
+a line, and drops punctuation marks. The rules here were found by asking that program what it does, and are compared
+with it in the tests. Three things to know, all of them as there:
 
 * brackets become words ("-lrb-"): the list of dropped marks names them in capitals, after the words were made small;
-* a caption can feel the next one: in "plan B." the period belongs to the B, but not if the next caption begins with "The";
+* a caption can feel the next one: in "plan B." the period belongs to the B, but not if the next one begins "The ...";
 * words may hold a no-break space ("1 1/2" is one word), at which the scores split them.
 
 Where the program is broken by line separators other than a line feed, or by a tag that spans captions, this is not.
@@ -15,8 +15,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from .ptb_rules import ABBREVIATION
-from .ptb_rules import RULES
+from .ptb_rules import ABBREVIATION, RULES
 
 PUNCTUATION = frozenset(
     ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
@@ -24,6 +23,7 @@ PUNCTUATION = frozenset(
 # A chunk between two spaces whose words depend on nothing outside it: no digit, no tag and no period in it, or a period
 # after a word that is no abbreviation. What is left to look for is ". ." (an ellipsis in pieces).
 _SIMPLE = re.compile(rf"[!-\-/:;=-~]+|\.|(?!{ABBREVIATION})[A-Za-z]{{2,}}(?:-[A-Za-z]+)*\.")
+_TWO_WORDS = frozenset(["cannot", "gimme", "gonna", "gotta", "lemme", "wanna"])
 _LINE_ENDS = re.compile(r"[\n\r\x0b\x0c\u2028\u2029]")
 
 
@@ -33,14 +33,19 @@ def tokenize(captions: Sequence[str]) -> list[str]:
     The captions are tokenized as the lines of one file, as coco-caption does: their order can matter (see above).
     """
     lines = [_LINE_ENDS.sub(" ", caption) for caption in captions]
-    tokenized = []
-    for number, line in enumerate(lines[:-1]):
-        words = None if ". ." in line else list(map(_words_of_chunk, line.split(" ")))
-        if words is None or None in words:
-            words = _kept(stanford_tokens(f"{line}\n{lines[number + 1]}", len(line)))
+    tokenized: list[str] = []
+    following = ""  # what stands after the line, as far as it can matter: to the end of the next one that has words
+    for line in reversed(lines):
+        alone = following != "" and ". ." not in line
+        words: list[str | None] = list(map(_words_of_chunk, line.split(" "))) if alone else [None]
+        if None in words:
+            words[:] = _kept(stanford_tokens(line + following, len(line)))
         tokenized.append(" ".join(filter(None, words)))
-    tokenized += [" ".join(_kept(stanford_tokens(line, len(line)))) for line in lines[-1:]]
-    return tokenized
+        if line.strip():
+            following = f"\n{line}{following[:1]}"
+        elif not following.startswith("\n\n"):  # more blank lines change nothing
+            following = f"\n{following}"
+    return tokenized[::-1]
 
 
 def stanford_tokens(text: str, end: int) -> list[str]:
@@ -57,8 +62,8 @@ def stanford_tokens(text: str, end: int) -> list[str]:
             continue
         rule, stop = best
         start, token = stop - rule.give_back, text[start : stop - rule.give_back]
-        token = token.replace(" ", "\xa0").replace("&amp;", "&").replace("\xad", "") or "-"
-        tokens += (token if rule.rewrite is None else rule.rewrite(token)).lower().split(" ")
+        token = token.replace(" ", "\xa0")
+        tokens.append((token if rule.rewrite is None else rule.rewrite(token)).lower())
     return [token for token in tokens if token]
 
 
@@ -70,6 +75,8 @@ def _kept(tokens: list[str]) -> list[str]:
 @lru_cache(maxsize=1 << 17)
 def _words_of_chunk(chunk: str) -> str | None:
     """The words of a chunk between two spaces; None if they may depend on what stands around it."""
+    if chunk.isalpha() and chunk.isascii() and chunk.lower() not in _TWO_WORDS:
+        return chunk.lower()
     if _SIMPLE.fullmatch(chunk) is None:
         return None if chunk else ""
     return " ".join(_kept(stanford_tokens(f"{chunk} ", len(chunk))))

@@ -17,7 +17,9 @@ from hfmm.nn.captioning import IGNORED
 UNKNOWN, START, END, PAD = SPECIAL_WORDS = ("<unk>", "<start>", "<end>", "<pad>")  # ids 0 to 3; see `word_tokenizer`
 
 
-def word_tokenizer(captions: Iterable[str], min_count: int = 1, max_words: int | None = None) -> PreTrainedTokenizerFast:
+def word_tokenizer(
+    captions: Iterable[str], min_count: int = 1, max_words: int | None = None
+) -> PreTrainedTokenizerFast:
     """Build a word-level tokenizer: lower case, words and punctuation marks apart, most frequent words first.
 
     `<pad>` is not id 0, because beam search fills finished rows with `pad or end`, which would be `<end>` for 0.
@@ -35,7 +37,9 @@ def word_tokenizer(captions: Iterable[str], min_count: int = 1, max_words: int |
     counts: Counter[str] = Counter()
     for caption in captions:
         counts.update(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(caption)))
-    words = sorted((word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word))
+    words = sorted(
+        (word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word)
+    )
     vocabulary = {word: index for index, word in enumerate((*SPECIAL_WORDS, *words[:max_words]))}
 
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
@@ -71,7 +75,7 @@ class CaptioningProcessor(ProcessorMixin):
         min_count: int = 1,
         max_words: int | None = None,
     ) -> Self:
-        """Build a processor for training captions. Pictures: shortest side to `image_size`, central crop, normalized."""
+        """Build a processor for training captions; pictures are cut to a central square of `image_size` pixels."""
         image_processor = CLIPImageProcessorPil(
             size={"shortest_edge": image_size},
             crop_size={"height": image_size, "width": image_size},
@@ -94,7 +98,8 @@ class CaptioningProcessor(ProcessorMixin):
             images: Pictures (PIL, arrays or tensors).
             text: How each caption starts, or None; never ends with `<end>`. One length a batch.
             text_target: Whole captions, for training and scoring.
-            return_tensors: Only "pt" is supported by the models.
+            return_tensors: As the image processor takes it.
+            kwargs: Passed to the image processor.
 
         Returns:
             `pixel_values` (B, 3, H, W) for pictures; with `text_target`, `labels` (B, T) ending with `<end>` and padded
@@ -128,7 +133,9 @@ class CaptioningProcessor(ProcessorMixin):
             raise ValueError("prompts of one batch differ in number of words: caption them one by one")
         return torch.tensor(rows)  # B T
 
-    def post_process_image_text_to_text(self, generated_outputs: Any, skip_special_tokens: bool = True, **kwargs: Any) -> list[str]:
+    def post_process_image_text_to_text(
+        self, generated_outputs: Any, skip_special_tokens: bool = True, **kwargs: Any
+    ) -> list[str]:
         """Generated ids (B, T) to captions."""
         return self.tokenizer.batch_decode(generated_outputs, skip_special_tokens=skip_special_tokens)
 

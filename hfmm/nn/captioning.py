@@ -37,7 +37,7 @@ class CaptioningOutput(ModelOutput):
 
 
 def shift_right(labels: Tensor, start_token_id: int, pad_token_id: int) -> Tensor:
-    """The words that a decoder reads so as to predict `labels`: start, then each label but the last. (B, T) -> (B, T)."""
+    """What a decoder reads to predict `labels`: start, then each label but the last. (B, T) -> (B, T)."""
     inputs = labels.new_full(labels.shape, start_token_id)
     inputs[:, 1:] = labels[:, :-1]
     return inputs.masked_fill(inputs == IGNORED, pad_token_id)
@@ -59,7 +59,7 @@ class RecurrentGenerationMixin(GenerationMixin):
     def _reorder_cache(state: tuple[Tensor, ...], beam_idx: Tensor) -> tuple[Tensor, ...]:
         return tuple(part.index_select(0, beam_idx) for part in state)
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self,
         decoder_input_ids: Tensor,
         state: tuple[Tensor, ...] | None = None,

@@ -1,29 +1,33 @@
 """From a recipe to its parts: examples, processor, model, players, objective."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 from transformers import PreTrainedModel
 
 from hfmm import data, factory
 from hfmm.catalogue import Row
-from hfmm.data.collate import CaptionCollator
+from hfmm.data import collate
+from hfmm.data.columns import require
 from hfmm.data.examples import Examples
+from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError
 from hfmm.loading import load
 from hfmm.training import objectives
-from hfmm.device import set_attention, set_matrix_precision
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
+
+NEEDED_COLUMNS = {"image-captioning": ("image", "captions")}
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Built:
     examples: Examples
     processor: Any
     model: PreTrainedModel
-    collator: CaptionCollator
+    collator: collate.CaptionCollator
     loop: Loop
 
     @property
@@ -75,6 +79,7 @@ def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerat
         raise UsageError("players of one run share one precision: give --precision")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: no GPU is visible here; --device cpu runs without one")
+    AcceleratorState._reset_state()  # accelerate remembers the precision of an earlier run of this process
     return Accelerator(
         cpu=device == "cpu",
         mixed_precision="bf16" if precisions == {"bf16"} else "no",
@@ -99,40 +104,36 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
         on_bad_example=recipe.data.on_bad_example,
         **recipe.data.options,
     )
+    require(examples, NEEDED_COLUMNS[row.tasks[0]], row.tasks[0])
     set_matrix_precision(training=True)
+    set_threads(recipe.data.workers)
     torch.manual_seed(recipe.seed)
     if recipe.init_from is not None:
         model, processor = _started(recipe, row)
     else:
         processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-        model = factory.create_model(row.name, recipe.preset, **_sizes(processor), **recipe.model)
+        sizes: dict[str, Any] = {"vocab_size": len(processor.tokenizer)}  # the data decide it
+        model = factory.create_model(row.name, recipe.preset, **sizes, **recipe.model)
     set_attention(model, positions=0, device=accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
     model.to(accelerator.device).train()
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
     wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
-    players = {
-        name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()
-    }
+    players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()}
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
     kind = objectives.find(recipe.objective.get("name", "captioning"))
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
-    collator = CaptionCollator(processor, recipe.data.captions)
+    collator = collate.for_task(row.tasks[0])(processor, recipe.data.captions)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
     return Built(recipe, row, examples, processor, model, collator, loop)
 
 
 def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:
     """Captions that a vocabulary is built from; None for built-in scenes, whose grammar is the vocabulary."""
-    if recipe.data.name.split(":")[0] == "scenes" or "captions" not in examples.features:
+    if recipe.data.name.split(":")[0] == "scenes":
         return None
     return [caption for captions in examples.column("captions") for caption in captions]
-
-
-def _sizes(processor: Any) -> Mapping[str, int]:
-    """What the data decides of the model's size."""
-    return {"vocab_size": len(processor.tokenizer)}
 
 
 def _started(recipe: Recipe, row: Row) -> tuple[PreTrainedModel, Any]:
@@ -147,7 +148,9 @@ def _started(recipe: Recipe, row: Row) -> tuple[PreTrainedModel, Any]:
         raise UsageError(f"init_from: {recipe.init_from} is a {loaded.row.name}, not a {row.name}")
     for key, value in recipe.model.items():
         if getattr(loaded.model.config, key, None) != value:
-            raise UsageError(f"init_from: {recipe.init_from} has {key} {getattr(loaded.model.config, key, None)!r}, not {value!r}")
+            raise UsageError(
+                f"init_from: {recipe.init_from} has {key} {getattr(loaded.model.config, key, None)!r}, not {value!r}"
+            )
     return loaded.model, loaded.processor
 
 
@@ -212,16 +215,15 @@ def _parts(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return parts
 
 
+def _counts(part: nn.Module) -> tuple[int, int]:
+    """Numbers of trained and of all parameters."""
+    parameters = list(part.parameters())
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    return sum(map(torch.numel, trained)), sum(map(torch.numel, parameters))
+
+
 def parts_table(model: nn.Module) -> str:
     """Parameters by part, trained and all, as lines for a person."""
-    rows = []
-    for name, part in _parts(model):
-        count = sum(parameter.numel() for parameter in part.parameters())
-        trained = sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad)
-        rows.append((name, trained, count))
-    rows.append(("all", *(
-        sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad or not only)
-        for only in (True, False)
-    )))  # fmt: skip
+    rows = [(name, *_counts(part)) for name, part in _parts(model)] + [("all", *_counts(model))]
     width = max(len(name) for name, _, _ in rows)
     return "\n".join(f"  {name:<{width}}  trained {trained:>12,} of {count:>12,}" for name, trained, count in rows)

@@ -20,19 +20,9 @@ STATE_TENSORS = "training_state.safetensors"
 STATE_VALUES = "training_state.json"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file so that readers see the old or the new one, never half of it."""
-    staged = path.with_name(f".{path.name}.staged")
-    with staged.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)
-
-
 def _flush(folder: Path) -> None:
     """Bring a folder and all in it to the disk."""
-    for path in sorted(folder.rglob("*")) + [folder]:
+    for path in [*sorted(folder.rglob("*")), folder]:
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -120,7 +110,9 @@ class Checkpoints:
 
         def fill(folder: Path) -> None:
             save_model(folder)
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / STATE_TENSORS)
+            save_file(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / STATE_TENSORS
+            )
             (folder / STATE_VALUES).write_text(json.dumps(values))
 
         target = self.path(step)
@@ -148,7 +140,9 @@ class Checkpoints:
         try:
             return load_file(path / STATE_TENSORS), json.loads((path / STATE_VALUES).read_text())
         except (OSError, SafetensorError, json.JSONDecodeError) as error:
-            raise DataError(f"{path}: the training state is damaged; remove this folder to continue from an earlier one") from error
+            raise DataError(
+                f"{path}: the training state is damaged; remove this folder to continue from an earlier one"
+            ) from error
 
 
 def split_state(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:

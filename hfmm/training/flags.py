@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hfmm.errors import unknown
-from hfmm.training.recipe import Recipe, from_dict, override, resolve
+from hfmm.training.recipe import DataSection, Recipe, from_dict, override, resolve
 
 FLAGS: dict[str, tuple[str, ...]] = {  # `*` stands for every player of the recipe
     "preset": ("preset",),
@@ -28,7 +28,11 @@ FLAGS: dict[str, tuple[str, ...]] = {  # `*` stands for every player of the reci
 
 
 def recipe_of(
-    name: str, recipe: str = "default", config: str | None = None, overrides: Mapping[str, Any] | None = None, **flags: Any
+    name: str,
+    recipe: str = "default",
+    config: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    **flags: Any,
 ) -> Recipe:
     """The recipe that a command's flags ask for.
 
@@ -42,7 +46,7 @@ def recipe_of(
     plain = resolve(name, recipe, config)
     values = plain.to_dict()
     if flags.get("data") not in (None, plain.data.name):  # what was said of the recipe's own data is void
-        values["data"] |= {"options": {}, "columns": {}}
+        values["data"] |= {"options": {}, "columns": {}, "captions": DataSection().captions}
         values["evaluation"]["options"] = {}
     for flag, value in flags.items():
         if flag not in FLAGS:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from hfmm.training.checkpoints import write_atomically
+from hfmm.files import write_atomically
 
 METRICS = "metrics.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
@@ -65,7 +65,9 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.bar is not None:
             self.bar.close()
         if self.file is not None:

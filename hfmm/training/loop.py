@@ -120,7 +120,9 @@ class Loop:
         self.objective.after_step(logs)
         return logs
 
-    def _advance(self, generators: Sequence[Iterator[Turn]], batches: Sequence[Batch], step: int, number: int) -> list[Turn]:
+    def _advance(
+        self, generators: Sequence[Iterator[Turn]], batches: Sequence[Batch], step: int, number: int
+    ) -> list[Turn]:
         """Bring every micro-batch's generator to its next turn and back-propagate it; none, when they have ended."""
         turns: list[Turn] = []
         for micro, generator in enumerate(generators):
@@ -177,8 +179,9 @@ class Loop:
 
     def _diverged(self, what: str, value: float, step: int) -> DivergedError:
         """The error for a value that is not finite, naming the examples of the micro-batch where it was seen."""
+        named = ", ".join(self.suspects[:8])
         return DivergedError(
-            f"the {what} of step {step + 1} is {value}, examples {', '.join(self.suspects[:8])}: the last checkpoint is kept; "
+            f"the {what} of step {step + 1} is {value}, examples {named}: the last checkpoint is kept; "
             "lower the learning rate, clip the gradient, or look at these examples"
         )
 

@@ -118,7 +118,9 @@ class Player:
     average: MovingAverage | None
 
     @classmethod
-    def build(cls, name: str, module: nn.Module, section: PlayerSection, wrap: Callable[[nn.Module], nn.Module]) -> "Player":
+    def build(
+        cls, name: str, module: nn.Module, section: PlayerSection, wrap: Callable[[nn.Module], nn.Module]
+    ) -> "Player":
         """Freeze what the recipe freezes, wrap the module, and make its optimizer."""
         freeze(module, section.freeze, name)
         wrapped = wrap(module)
@@ -159,4 +161,6 @@ class Player:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": inner, "param_groups": groups})
         if self.average is not None:
-            self.average.load_state_dict({k.removeprefix("average."): v for k, v in state.items() if k.startswith("average.")})
+            self.average.load_state_dict(
+                {k.removeprefix("average."): v for k, v in state.items() if k.startswith("average.")}
+            )

@@ -54,7 +54,11 @@ def plan(
         built.loop.step(step, micro_batches)
         seconds += (time.perf_counter() - started) if step else 0.0
     weights = sum(parameter.numel() * parameter.element_size() for parameter in built.model.parameters())
-    states = sum(value.numel() * value.element_size() for player in built.players.values() for value in player.state_dict().values())
+    states = sum(
+        value.numel() * value.element_size()
+        for player in built.players.values()
+        for value in player.state_dict().values()
+    )
     a_step = seconds / (STEPS - 1)
     return {
         "architecture": f"{name}, preset {settings.preset}",

@@ -22,7 +22,7 @@ class DataSection:
     split: str = "train"
     options: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
-    captions: str = "first"
+    captions: str = "random"
     batch_size: int = 32
     workers: int = 1
     on_bad_example: str = "error"
@@ -157,7 +157,9 @@ def _coerced(value: Any, hint: Any, where: str) -> Any:
         value = float(value)
     if hint in (int, float, str, bool) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise UsageError(f"{where} is {value!r}, which is not {getattr(hint, '__name__', str(hint)) if not inner else hint}")
+    raise UsageError(
+        f"{where} is {value!r}, which is not {getattr(hint, '__name__', str(hint)) if not inner else hint}"
+    )
 
 
 def _section(kind: type[T], values: Any, where: str) -> T:

@@ -15,15 +15,17 @@ from torch.utils.data import DataLoader
 from hfmm import data, evaluation
 from hfmm.data.examples import Examples
 from hfmm.data.keyed import KeyedExamples, StepSampler
+from hfmm.device import hardware
 from hfmm.errors import InterruptedRun, ResourceError
 from hfmm.factory import picture_size, ready_row
 from hfmm.loading import Loaded, load
 from hfmm.training import pictures
 from hfmm.training.build import Built, build, make_accelerator, parts_table, set_training
-from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.flags import default_directory, recipe_of
+from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.recipe import Recipe
 from hfmm.training.state import Progress, RunDirectory
+
 
 @dataclass(frozen=True)
 class Run:
@@ -99,6 +101,7 @@ def train(
                 "--gradient-accumulation for the same step"
             ) from error
     if built.accelerator.is_main_process:
+        _note_scores(built, directory, progress)
         directory.finish(built, progress)
         pictures.loss_curve(directory.path, quiet)
     built.accelerator.wait_for_everyone()
@@ -150,7 +153,8 @@ def _advance(built: Built, directory: RunDirectory, progress: Progress, stop: li
     epoch_size = recipe.data.batch_size * accelerator.num_processes * recipe.accumulation / len(built.examples)
     every = recipe.checkpoints.every
     with Journal(directory.path, progress.step, recipe.max_steps, quiet, accelerator.is_main_process, track) as journal:
-        for step, logs in built.loop.run(loader(built, progress.step), progress.step):
+        batches = loader(built, progress.step)
+        for step, logs in built.loop.run(batches, progress.step):
             progress.step = step
             progress.seconds += logs.pop("seconds")
             journal.step(step)
@@ -165,10 +169,16 @@ def _advance(built: Built, directory: RunDirectory, progress: Progress, stop: li
                     directory.save(built, progress)
                 accelerator.wait_for_everyone()
             if enough:
-                talk(f"stopped early: {recipe.evaluation.early_stopping} has not risen for {progress.stale} evaluations", quiet)
+                talk(
+                    f"stopped early: {recipe.evaluation.early_stopping} has not risen for {progress.stale} evaluations",
+                    quiet,
+                )
                 break
             if interrupted and not last:
                 raise InterruptedRun(f"interrupted after step {step}: the same command continues {directory.path}")
+    replaced = batches.dataset.report()  # type: ignore[attr-defined]
+    if replaced:
+        talk(replaced, quiet)
 
 
 def _any_process(built: Built, flag: bool) -> bool:
@@ -202,7 +212,7 @@ def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal
         return False
     value = evaluation.chosen(outcome.scores, section.early_stopping)
     if progress.best is None or value > progress.best["value"]:
-        progress.best, progress.stale = {"step": progress.step, "value": value}, 0
+        progress.best, progress.stale = {"step": progress.step, "value": value, "scores": outcome.scores}, 0
         return True
     progress.stale += 1
     return False
@@ -214,6 +224,24 @@ def _held_out(recipe: Recipe) -> Examples:
     options = {**recipe.data.options, **section.options}
     examples = data.load(recipe.data.name, split=section.split, columns=recipe.data.columns or None, **options)
     return examples.select(range(min(section.size, len(examples))))
+
+
+def _note_scores(built: Built, directory: RunDirectory, progress: Progress) -> None:
+    """Put the scores of the kept weights into `results.json`."""
+    recipe = built.recipe
+    row = {
+        "data": Path(recipe.data.name).name,
+        "split": recipe.evaluation.split,
+        "examples": len(_held_out(recipe)),
+        "metrics": progress.best["scores"] if progress.best else progress.scores,
+        "how": "hfmm train",
+        "architecture": built.row.name,
+        "preset": recipe.preset,
+        "seed": recipe.seed,
+        "steps": progress.best["step"] if progress.best else progress.step,
+        "hardware": hardware(),
+    }
+    evaluation.add_result(directory.path, row)
 
 
 def _score(built: Built, examples: Examples) -> evaluation.Outcome:

@@ -12,15 +12,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hfmm.device import hardware
 from hfmm.errors import UsageError
+from hfmm.files import write_atomically
 from hfmm.hub import cards
 from hfmm.training.build import Built
-from hfmm.training.checkpoints import STATE_TENSORS, STATE_VALUES, Checkpoints, split_state, write_atomically
-from hfmm.device import hardware
+from hfmm.training.checkpoints import STATE_TENSORS, STATE_VALUES, Checkpoints, split_state
 from hfmm.training.recipe import Recipe, from_dict, read_yaml
 
 RECIPE, ENVIRONMENT, FINISHED = "recipe.yaml", "environment.json", "finished.json"
-PACKAGES = ("hfmm", "torch", "transformers", "datasets", "accelerate", "peft", "huggingface_hub", "safetensors", "numpy", "pillow")
+PACKAGES = (
+    "hfmm",
+    "torch",
+    "transformers",
+    "datasets",
+    "accelerate",
+    "peft",
+    "huggingface_hub",
+    "safetensors",
+    "numpy",
+    "pillow",
+)
 
 
 @dataclass
@@ -30,13 +42,14 @@ class Progress:
     Attributes:
         step: Steps taken.
         seconds: Spent in steps so far, over all starts.
-        best: `{"step", "value"}` of the best evaluation.
+        best: `{"step", "value", "scores"}` of the best evaluation.
         stale: Evaluations since the best.
+        scores: Of the last evaluation.
     """
 
     step: int = 0
     seconds: float = 0.0
-    best: dict[str, float] | None = None
+    best: dict[str, Any] | None = None
     stale: int = 0
     scores: dict[str, float] = field(default_factory=dict)
 
@@ -101,7 +114,7 @@ class RunDirectory:
         write_atomically(self.path / ENVIRONMENT, json.dumps(values, indent=2) + "\n")
 
     def export(self, built: Built, folder: Path) -> None:
-        """Write what loads with the Auto classes: the averaged weights where there are averages, config, processor, card."""
+        """Write what loads with the Auto classes; averaged weights where there are averages."""
         averages = [player.average for player in built.players.values() if player.average is not None]
         for average in averages:
             average.swap()
@@ -137,15 +150,21 @@ class RunDirectory:
             return Progress()
         state, values = self.checkpoints.load(step)
         if _weights_differ(built):
-            weights = {name.removeprefix("trained."): tensor for name, tensor in state.items() if name.startswith("trained.")}
+            weights = {
+                name.removeprefix("trained."): tensor for name, tensor in state.items() if name.startswith("trained.")
+            }
             built.model.load_state_dict(weights, strict=False)
         else:
             saved = type(built.model).from_pretrained(self.checkpoints.path(step), use_safetensors=True)
             built.model.load_state_dict(saved.state_dict())
         for name, player in built.players.items():
             prefix = f"player.{name}."
-            player.load_state_dict({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
-        tensors = {key.removeprefix("objective."): value for key, value in state.items() if key.startswith("objective.")}
+            player.load_state_dict(
+                {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+            )
+        tensors = {
+            key.removeprefix("objective."): value for key, value in state.items() if key.startswith("objective.")
+        }
         built.objective.load_state_dict({**values["objective"], **tensors})
         return Progress(**values["progress"])
 
@@ -184,4 +203,3 @@ def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> l
         elif before != after:
             found.append(f"{name}: {before} -> {after}")
     return found
-

@@ -3,13 +3,13 @@
     OMP_NUM_THREADS=1 python scripts/benchmarks/captioning.py [--repeats 5] [--json FILE]
 
 One step is forward, backward and Adam on 32 captions of 8 to 24 words over 196 x 512 annotations (a picture network's
-output, computed before), all widths 512, 8,000 words. The peers are the tutorials' nn.LSTMCell loop with everything inside
-it, with the paper's arithmetic (tanh attention, scalar beta, deep output): over all rows at every step ("padded"), and over
-captions sorted by length with a batch that shrinks ("shrinking"). All start from the same weights, take turns in one process
-on one thread, and are timed in CPU seconds of the process.
+output, computed before), all widths 512, 8,000 words. The peers are the tutorials' nn.LSTMCell loop with everything
+inside it, with the paper's arithmetic (tanh attention, scalar beta, deep output): over all rows at every step
+("padded"), and over captions sorted by length with a batch that shrinks ("shrinking"). All start from the same weights,
+take turns in one process on one thread, and are timed in CPU seconds of the process.
 
-"medium" is `torch.set_float32_matmul_precision("medium")`, which hfmm's device policy sets in training where it checks that
-products stay exact to fp32; the peers are also shown with it.
+"medium" is `torch.set_float32_matmul_precision("medium")`, which hfmm's device policy sets in training where it has
+checked that products stay exact to fp32; the peers are shown with it, too.
 """
 
 import argparse
@@ -25,10 +25,10 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import ResNetConfig
 
+from hfmm.device import hardware
 from hfmm.models.captioning.show_attend_tell.configuration_show_attend_tell import ShowAttendTellConfig
 from hfmm.models.captioning.show_attend_tell.modeling_show_attend_tell import ShowAttendTellForConditionalGeneration
 from hfmm.nn.captioning import IGNORED
-from hfmm.device import hardware
 
 BATCH, LOCATIONS, WIDTH, VOCABULARY, SHORTEST, LONGEST = 32, 196, 512, 8000, 8, 24
 START, END, FIRST_WORD = 1, 2, 4
@@ -97,8 +97,9 @@ def in_tutorial_names(ours: Callable[[str], Tensor]) -> dict[str, Tensor]:
         "vocabulary": "lm_head",
     }
     inputs = [ours(decoder + "word_gates.weight"), ours(decoder + "recurrence.context_weight")]
-    return {f"{peer}.{part}": ours(f"{name}.{part}") for peer, name in linears.items() for part in ("weight", "bias")} | {
-        "embedding.weight": ours(decoder + "word_embeddings.weight"),
+    parts = ("weight", "bias")
+    return {f"{peer}.{part}": ours(f"{name}.{part}") for peer, name in linears.items() for part in parts} | {
+        "embedding.weight": ours("model.embed_tokens.weight"),
         "decoder_attention.weight": query,
         "full_attention.weight": ours(decoder + "recurrence.energy_weight")[None],
         "full_attention.bias": ours(decoder + "recurrence.energy_bias"),
@@ -136,8 +137,10 @@ def create_batch() -> tuple[Tensor, Tensor]:
     return annotations, labels.masked_fill(places >= lengths[:, None], IGNORED)
 
 
-def largest_differences(ours: ShowAttendTellForConditionalGeneration, peer: TutorialDecoder, annotations: Tensor, labels: Tensor) -> dict[str, float]:
-    """Largest difference between loss and gradients of ours and both forms of the peer, relative to the largest value."""
+def largest_differences(
+    ours: ShowAttendTellForConditionalGeneration, peer: TutorialDecoder, annotations: Tensor, labels: Tensor
+) -> dict[str, float]:
+    """Largest difference of loss and gradients between ours and both forms of the peer, relative to the largest."""
     loss = ours(encoder_outputs=(annotations,), labels=labels, output_logits=False).loss
     loss.backward()
     mine = in_tutorial_names(lambda name: ours.get_parameter(name).grad)
@@ -208,7 +211,7 @@ def main() -> None:
     seconds = measure(steps, arguments.repeats)
     speed = {name: BATCH / statistics.median(values) for name, values in seconds.items()}
     ratios = {f"{mine} / {name}": speed[mine] / speed[name] for mine in list(speed)[:2] for name in list(speed)[2:]}
-    print(f"{hardware()}; torch {torch.__version__}; {sum((labels != IGNORED).sum(1)).item()} words a step")
+    print(f"{hardware()}; torch {torch.__version__}; {int((labels != IGNORED).sum())} words a step")
     print("largest relative difference: " + ", ".join(f"{name} {value:.1e}" for name, value in differences.items()))
     for name, value in speed.items():
         print(f"{name:30} {value:7.1f} images/s   ({min(seconds[name]):.3f} to {max(seconds[name]):.3f} s)")

@@ -2,8 +2,8 @@
 
     python scripts/soak/sigkill.py [--trials 20] [--seed 0] [--json F]
 
-Every trial starts a run, kills it after a random time, gives the same command again until the run is finished, killing it
-with falling probability, and compares the sha256 of the weights with those of a run that was never disturbed.
+Every trial starts a run, kills it after a random time, gives the same command again until the run is finished, killing
+it with falling probability, and compares the sha256 of the weights with those of a run that was never disturbed.
 """
 
 import argparse

@@ -91,6 +91,15 @@ def test_unreadable_pictures_of_parquet(tmp_path):
     ]
 
 
+def test_what_is_said_fits_on_a_line_of_any_terminal(tmp_path):
+    data = write(
+        tmp_path, {"image": "no\n\ud800\0.png", "label": "\ud800"}, {"image": "https://\u001b[2J", "objects": "\r"}
+    )
+    problems = diagnose(data)
+    assert len(problems) == 5
+    assert all(what.isprintable() and what.encode() for _, what in problems)
+
+
 def test_all_splits_or_one(tmp_path):
     for split in ("train", "val"):
         (tmp_path / f"{split}.jsonl").write_text('{"captions": ""}\n')

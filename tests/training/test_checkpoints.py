@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from hfmm.errors import DataError, ResourceError
-from hfmm.training.checkpoints import Checkpoints, publish_folder, split_state, write_atomically
+from hfmm.files import write_atomically
+from hfmm.training.checkpoints import Checkpoints, publish_folder, split_state
 
 
 def save(checkpoints, step, best=None):

@@ -59,10 +59,14 @@ def test_generator_sees_the_updated_discriminator():
     loss = torch.nn.functional.softplus
     fake = generator(batch["z"])
     first = loss(-discriminator(batch["x"])).mean() + loss(discriminator(fake.detach())).mean()
-    for parameter, gradient in zip(discriminator.parameters(), torch.autograd.grad(first, discriminator.parameters()), strict=True):
+    for parameter, gradient in zip(
+        discriminator.parameters(), torch.autograd.grad(first, discriminator.parameters()), strict=True
+    ):
         parameter.data -= 0.1 * gradient
     second = loss(-discriminator(fake)).mean()
-    for parameter, gradient in zip(generator.parameters(), torch.autograd.grad(second, generator.parameters()), strict=True):
+    for parameter, gradient in zip(
+        generator.parameters(), torch.autograd.grad(second, generator.parameters()), strict=True
+    ):
         parameter.data -= 0.1 * gradient
     loop.step(0, [batch])
     for name, module in players.items():

@@ -32,7 +32,10 @@ def test_command_line_wins_over_file_over_recipe(tmp_path):
     [
         ({"max_step": 5}, "unknown key of the recipe 'max_step': did you mean 'max_steps'?"),
         ({"data.batchsize": 5}, "unknown key of data 'batchsize': did you mean 'batch_size'?"),
-        ({"players.model.optimizer": "rmsprob"}, "unknown optimizer of player model 'rmsprob': did you mean 'rmsprop'?"),
+        (
+            {"players.model.optimizer": "rmsprob"},
+            "unknown optimizer of player model 'rmsprob': did you mean 'rmsprop'?",
+        ),
         ({"players.model.schedule": "cosin"}, "did you mean 'cosine'?"),
         ({"max_steps": "many"}, "max_steps is 'many', which is not int"),
         ({"max_steps": 2.5}, "max_steps is 2.5, which is not int"),
@@ -101,6 +104,11 @@ def test_every_shipped_recipe_can_be_read_and_opens_with_four_comments():
         for path in shipped(row.name).values():
             found += 1
             heads = path.read_text().splitlines()[:4]
-            assert [line.split(":")[0] for line in heads] == ["# Paper", "# Command", "# Hardware and duration", "# Reached"]
+            assert [line.split(":")[0] for line in heads] == [
+                "# Paper",
+                "# Command",
+                "# Hardware and duration",
+                "# Reached",
+            ]
             assert from_dict({**resolve(row.name, str(path)).to_dict()}).architecture == row.name
     assert found >= 2

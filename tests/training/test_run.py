@@ -42,10 +42,13 @@ def test_run_directory_holds_what_it_should(finished):
     names = {path.name for path in finished.iterdir()}
     assert names >= {
         "model.safetensors", "config.json", "generation_config.json", "processor_config.json", "tokenizer.json",
-        "recipe.yaml", "environment.json", "metrics.jsonl", "results.json", "loss.png", "samples", "README.md", "checkpoints",
+        "recipe.yaml", "environment.json", "metrics.jsonl", "results.json", "loss.png", "samples", "README.md",
+        "checkpoints",
     }  # fmt: skip
     rows = read_metrics(finished)
-    assert {"step", "epoch", "loss", "learning_rate", "examples_per_second", "negative_log_likelihood"} <= rows[0].keys()
+    assert {"step", "epoch", "loss", "learning_rate", "examples_per_second", "negative_log_likelihood"} <= rows[
+        0
+    ].keys()
     assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4, 5, 6]
     (result,) = json.loads((finished / "results.json").read_text())
     assert result["split"] == "validation"
@@ -158,7 +161,13 @@ def test_a_signal_at_any_moment_costs_nothing(tmp_path, finished, number):
 
 def test_divergence_keeps_the_last_checkpoint(tmp_path):
     with pytest.raises(DivergedError, match=r"step \d+ is nan, examples scenes-train-"):
-        train(tmp_path, learning_rate=1e30, steps=20, overrides={"players.model.clip": None, "players.model.warmup": 0}, save_every=1)
+        train(
+            tmp_path,
+            learning_rate=1e30,
+            steps=20,
+            overrides={"players.model.clip": None, "players.model.warmup": 0},
+            save_every=1,
+        )
     assert not (tmp_path / "model.safetensors").exists()
     assert list((tmp_path / "checkpoints").glob("step-*"))
 
@@ -174,7 +183,9 @@ def test_early_stopping_keeps_the_best(tmp_path):
 
 def test_starting_from_another_run(tmp_path, finished):
     run = train(tmp_path / "next", steps=1, init_from=str(finished), learning_rate=0.0)
-    start = hfmm.train(NAME, output_dir=finished, max_steps=6, batch_size=4, save_every=2, device="cpu", quiet=True, overrides=SMALL)
+    start = hfmm.train(
+        NAME, output_dir=finished, max_steps=6, batch_size=4, save_every=2, device="cpu", quiet=True, overrides=SMALL
+    )
     old, new = start.load().model.state_dict(), run.load().model.state_dict()
     assert all(torch.equal(value, new[name]) for name, value in old.items())
     assert run.load().processor.tokenizer.get_vocab() == start.load().processor.tokenizer.get_vocab()
@@ -184,7 +195,11 @@ def test_frozen_parts_stay(tmp_path, finished):
     run = train(tmp_path, steps=2, overrides={"players.model.freeze": [r"model\.encoder"]}, init_from=str(finished))
     old, new = hfmm.loading.load(finished).model.state_dict(), run.load().model.state_dict()
     same = {name: torch.equal(value, new[name]) for name, value in old.items()}
-    assert all(value == name.startswith("model.encoder") for name, value in same.items() if "padding" not in name and "energy_bias" not in name)
+    assert all(
+        value == name.startswith("model.encoder")
+        for name, value in same.items()
+        if "padding" not in name and "energy_bias" not in name
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,7 +207,7 @@ def test_frozen_parts_stay(tmp_path, finished):
     [
         ({"init_from": "nowhere"}, "nowhere: no such run directory"),
         ({"overrides": {"players.model.freeze": ["nothing"]}}, "'nothing' matches no parameter"),
-        ({"overrides": {"players": {"generator": {}}}}, "has no part of that name"),
+        ({"overrides": {"players": {"generator": {"precision": "bf16"}}}}, "has no part of that name"),
         ({"overrides": {"model": {"hiden_size": 3}}}, "did you mean 'hidden_size'?"),
         ({"overrides": {"objective.name": "caption"}}, "did you mean 'captioning'?"),
         ({"overrides": {"lora.targets": ["lm_head"]}}, "--init-from RUN"),
@@ -207,7 +222,9 @@ def test_mistakes_are_told_before_the_first_step(tmp_path, flags, message):
 
 
 def test_low_rank_adapters_train_and_load(tmp_path, finished):
-    run = train(tmp_path, steps=2, init_from=str(finished), overrides={"lora.targets": [r".*lm_head", r".*hidden_output"]})
+    run = train(
+        tmp_path, steps=2, init_from=str(finished), overrides={"lora.targets": [r".*lm_head", r".*hidden_output"]}
+    )
     assert (tmp_path / "adapter_model.safetensors").exists()
     picture = hfmm.load_data("scenes", split="test")[0]["image"]
     loaded = run.load()
@@ -225,12 +242,23 @@ def test_dry_run_writes_nothing(tmp_path, monkeypatch):
 
 def test_real_model_takes_the_same_step_on_two_processes(tmp_path):
     folder = tmp_path / "two"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(ROOT / "scripts/train.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        str(ROOT / "scripts/train.py"),
+    ]
     command += [NAME, "--device", "cpu", "--max-steps", "3", *WORDS, "--output-dir", str(folder), "--precision", "fp32"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    for name, settings in {"one": {"batch_size": 8}, "accumulated": {"batch_size": 4, "gradient_accumulation": 2}}.items():
+    for name, settings in {
+        "one": {"batch_size": 8},
+        "accumulated": {"batch_size": 4, "gradient_accumulation": 2},
+    }.items():
         train(tmp_path / name, steps=3, precision="fp32", **settings)
         for two, one in zip(read_metrics(folder), read_metrics(tmp_path / name), strict=True):
             if "loss" in one:

@@ -22,7 +22,7 @@ class Turn(NamedTuple):
 
     player: str | tuple[str, ...]
     loss: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
     log: dict[str, Tensor]
     step: bool = True
 
@@ -60,19 +60,19 @@ class Objective(ABC):
     frozen: Mapping[str, nn.Module] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def prepare(self, dataset: Any, processor: Any) -> None:
+    def prepare(self, dataset: Any, processor: Any) -> None:  # noqa: B027
         """Look at the data once before the first step: document counts, codebooks, caches."""
 
     @abstractmethod
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """Yield each loss of one step in order; after a yield, that turn's player has moved."""
 
-    def after_step(self, logs: Mapping[str, float]) -> None:
+    def after_step(self, logs: Mapping[str, float]) -> None:  # noqa: B027
         """See the step's logged means over all processes and micro-batches, to update running state."""
 
     def state_dict(self) -> dict[str, float | list[float] | Tensor]:
         """Running state, saved in every checkpoint."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027
         """Take back what `state_dict` gave."""

@@ -32,9 +32,10 @@ class Captioning(Objective):
 
 
 class HardAttentionCaptioning(Captioning):
-    """Hard attention (Xu et al. 2015, section 4.1): sampled locations, REINFORCE, b_k = 0.9 b_{k-1} + 0.1 log p(y | s_k, a).
+    """Hard attention (Xu et al. 2015, section 4.1): sampled locations, REINFORCE, and a moving-average baseline.
 
-    The baseline is the mean log-likelihood of a caption, over all micro-batches and processes of a step.
+    b_k = 0.9 b_{k-1} + 0.1 log p(y | s_k, a), where log p is the mean over the captions of a step, on all processes and
+    in all micro-batches.
     """
 
     baseline: float | None = None

@@ -30,7 +30,7 @@ class ShowAttendTellConfig(PreTrainedConfig):
         doubly_stochastic_tau: What the attention of a location should add up to over the words.
         reinforce_lambda: lambda_r, weight of the REINFORCE term; hard attention only.
         entropy_lambda: lambda_e, weight of the entropy of the attention; hard attention only.
-        semi_sampling_p: Probability that a training batch reads the expectation instead of the sample; hard attention only.
+        semi_sampling_p: Probability that a training batch reads the expectation, not a sample; hard attention only.
         baseline_decay: How much of the moving-average baseline stays after a batch; hard attention only.
         hard_decoding: What hard attention reads when it does not sample: the likeliest annotation ("argmax") or the
             expected one ("expected").
@@ -87,6 +87,6 @@ class ShowAttendTellConfig(PreTrainedConfig):
                 raise ValueError(f"{name} is {word} but vocab_size is {self.vocab_size}: no such word")
         if len({self.bos_token_id, self.eos_token_id, self.pad_token_id}) < 3:
             raise ValueError(
-                f"bos_token_id {self.bos_token_id}, eos_token_id {self.eos_token_id} and pad_token_id {self.pad_token_id} "
-                "must be three different words"
+                f"bos_token_id {self.bos_token_id}, eos_token_id {self.eos_token_id} and pad_token_id "
+                f"{self.pad_token_id} must be three different words"
             )

@@ -1,0 +1,56 @@
+"""All caption scores that apply, in one pass: the captions are tokenized and their n-grams counted once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hfmm.errors import UsageError
+
+from .base import InMemoryMetric, joined, words, words_of_lists
+from .bleu import bleu
+from .cider import cider_d
+from .exact_scene import exact, read_objects
+from .ngrams import Corpus
+from .novelty import novelty, training_words
+from .rouge_l import rouge_l
+
+
+class Caption(InMemoryMetric):
+    """BLEU-1 to 4, ROUGE-L, CIDEr and CIDEr-D; novelty if `training` captions are given to `compute`, and exact objects
+    and exact scene if the pictures' `objects` are (JSON texts, one a picture, in the order of all predictions).
+    """
+
+    keys = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider", "cider_d")
+    options = ("brevity_penalty", "training", "objects")
+
+    def _compute(
+        self,
+        predictions: list[str],
+        references: list[list[str]],
+        tokenizer: str = "none",
+        per_caption: bool = False,
+        brevity_penalty: bool = True,
+        training: Sequence[str] | None = None,
+        objects: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        texts, lists = words(predictions, tokenizer), words_of_lists(references, tokenizer)
+        corpus = Corpus(texts, lists)
+        total, each = bleu(corpus, brevity_penalty)
+        rouge = rouge_l(corpus if corpus.is_regular else Corpus(texts, lists, " "))
+        cider = cider_d(corpus)
+        for key, values in (("rouge_l", rouge), ("cider", cider), ("cider_d", cider)):
+            total[key], each[key] = float(values.mean()), values.tolist()
+        extra = []
+        if training is not None:
+            extra.append(novelty(texts, training_words(training, tokenizer)))
+        if objects is not None:
+            extra.append(exact(predictions, _objects(objects, len(predictions))))
+        for more_total, more_each in extra:
+            total |= more_total
+            each |= more_each
+        return joined((total, each), per_caption)
+
+
+def _objects(objects: Sequence[str], count: int) -> list[list[dict[str, Any]]]:
+    if len(objects) != count:
+        raise UsageError(f"{count} predictions but objects of {len(objects)} pictures: give one JSON text a prediction")
+    return [read_objects(text, number) for number, text in enumerate(objects)]

@@ -1,0 +1,47 @@
+"""Puts measurements on the cards: `python scripts/update_cards.py [RUN ...]`.
+
+Rows of the runs' `results.json` are added to `hfmm/recipes/<name>/measured.json`, where a newer measurement of the
+same thing takes the place of an older one; then every card's table is written again. With `--check`, only says whether
+that would change a card.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from hfmm import catalogue
+from hfmm.hub import cards
+
+ROOT = Path(__file__).resolve().parent.parent
+SAME = ("data", "split", "examples", "preset", "how", "steps", "seed")
+
+
+def collect(run: Path) -> None:
+    """Add the rows of a run."""
+    for row in json.loads((run / "results.json").read_text(encoding="utf-8")):
+        path = ROOT / "hfmm" / "recipes" / row["architecture"] / "measured.json"
+        rows = [old for old in cards.measured(row["architecture"]) if any(old[key] != row[key] for key in SAME)]
+        path.write_text(json.dumps([*rows, row], indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main(words: list[str]) -> int:
+    """Run; return how many cards differ from their measurements, with `--check`."""
+    check = "--check" in words
+    for word in words:
+        if word != "--check":
+            collect(Path(word))
+    stale = 0
+    for row in catalogue.own():
+        path = cards.path_of(row.name)
+        old = path.read_text(encoding="utf-8")
+        new = cards.with_results(old, cards.measured(row.name))
+        stale += new != old
+        if not check:
+            path.write_text(new, encoding="utf-8")
+    if check and stale:
+        print(f"{stale} cards differ from their measurements: python scripts/update_cards.py")
+    return stale if check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

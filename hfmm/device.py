@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 LONGEST_EAGER = 200  # positions up to which eager attention beats the fused kernel in CPU training (guides: measured)
 LARGEST_ERROR = 1e-4  # relative; true fp32 is below 1e-6, bf16 products err by 1e-2
@@ -38,10 +37,20 @@ def set_matrix_precision(training: bool) -> None:
     torch.set_float32_matmul_precision("medium" if fast else "highest")
 
 
-def set_attention(model: nn.Module, positions: int, device: torch.device) -> None:
+def longest_sequence(config: PreTrainedConfig) -> int:
+    """The most positions that a model's attention spans, as far as its configuration and nested ones tell."""
+    values = config.to_dict()
+    lengths = [longest_sequence(getattr(config, name)) for name in config.sub_configs if name in values]
+    if {"image_size", "patch_size"} <= values.keys():
+        lengths.append((values["image_size"] // values["patch_size"]) ** 2 + 1)
+    lengths.append(values.get("max_position_embeddings") or 0)
+    return max(lengths)
+
+
+def set_attention(model: PreTrainedModel, device: torch.device) -> None:
     """Pick the attention implementation by length on CPU; elsewhere keep the library's choice."""
-    if device.type == "cpu" and isinstance(model, PreTrainedModel) and model._supports_sdpa:
-        model.set_attn_implementation("eager" if positions <= LONGEST_EAGER else "sdpa")
+    if device.type == "cpu" and model._supports_sdpa:
+        model.set_attn_implementation("eager" if longest_sequence(model.config) <= LONGEST_EAGER else "sdpa")
 
 
 def set_threads(workers: int) -> None:

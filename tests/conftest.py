@@ -36,9 +36,12 @@ def run_hfmm(tmp_path):
     """Run a command as a user does; returns the finished process."""
     import subprocess
     import sys
+    from pathlib import Path
+
+    root = str(Path(__file__).resolve().parents[1])  # also where hfmm is not installed
 
     def run(*words, cwd=tmp_path, **environment):
-        variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root, **environment}
         command = [sys.executable, "-m", "hfmm", *map(str, words)]
         return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=variables, timeout=300)
 

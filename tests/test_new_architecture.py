@@ -136,7 +136,8 @@ def test_its_test_fails_until_it_is_filled(repository):
     shutil.copytree(
         ROOT / "hfmm", repository / "hfmm", dirs_exist_ok=True, ignore=shutil.ignore_patterns("catalogue.py")
     )
-    shutil.copy(ROOT / "tests" / "testing.py", repository / "tests")
+    for name in ("testing.py", "testing_generation.py", "testing_hub.py"):
+        shutil.copy(ROOT / "tests" / name, repository / "tests")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--no-header"]
     done = subprocess.run(
         [*command, "-k", "every_equation or same_input", repository / "tests"],

@@ -8,8 +8,9 @@ import yaml
 
 from hfmm import data as sources
 from hfmm.data.examples import Example, Examples
+from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
-from hfmm.errors import UsageError, unknown
+from hfmm.errors import HfmmError, UsageError, unknown
 from hfmm.evaluation import captioning
 from hfmm.evaluation.results import add_result, read_results, with_reported
 from hfmm.loading import load
@@ -39,6 +40,7 @@ def score_model(
     metrics: Sequence[str] = (),
     generation: Mapping[str, Any] | None = None,
     processes: tuple[int, int] = (1, 0),
+    training: Sequence[str] = (),
 ) -> Outcome:
     """Score a model on examples by its task.
 
@@ -50,6 +52,7 @@ def score_model(
         metrics: Names; the task's own by default.
         generation: Arguments of `generate`.
         processes: (how many share the work, which one this is); each example counts once.
+        training: Texts of the training data, for novelty.
 
     Raises:
         UsageError: The task has no scorer.
@@ -59,7 +62,7 @@ def score_model(
     captions, read = captioning.caption(
         model, processor, examples, num_processes=processes[0], process_index=processes[1], **(generation or {})
     )
-    return Outcome(captioning.score(captions, read, metrics), captions, read)
+    return Outcome(captioning.score(captions, read, metrics, training), captions, read)
 
 
 def chosen(scores: Mapping[str, float], name: str) -> float:
@@ -78,6 +81,19 @@ def run_recipe(where: str | Path) -> dict[str, Any]:
     path = Path(where) / "recipe.yaml"
     found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
+
+
+def _seen(trained_on: Mapping[str, Any]) -> list[str]:
+    """Captions that a model was trained on, where they can still be read; drawn data have no end of them."""
+    if not trained_on or is_built_in(trained_on["name"]):
+        return []
+    try:
+        examples = sources.load(
+            trained_on["name"], split=trained_on["split"], columns=trained_on["columns"] or None, on_bad_example="skip"
+        )
+    except HfmmError:  # the model outlives its data
+        return []
+    return [caption for captions in examples.column("captions") for caption in captions]
 
 
 def evaluate(
@@ -116,7 +132,9 @@ def evaluate(
     examples = sources.load(name, split=split, columns=columns, **options)
     if limit is not None:
         examples = examples.select(range(min(limit, len(examples))))
-    outcome = score_model(loaded.row.tasks[0], loaded.model, loaded.processor, examples, metrics, generation)
+    outcome = score_model(
+        loaded.row.tasks[0], loaded.model, loaded.processor, examples, metrics, generation, training=_seen(trained_on)
+    )
     details = ", ".join(f"{key}={value}" for key, value in {**options, **(generation or {})}.items())
     row = {
         "data": Path(name).name,

@@ -12,8 +12,6 @@ from hfmm import metrics
 from hfmm.data.examples import Example, Examples
 from hfmm.factory import picture_size
 
-DEFAULT_METRICS = ("caption",)
-
 
 class _Reading(torch.utils.data.Dataset[Example]):
     """Rows of examples for a loader with workers."""
@@ -86,16 +84,17 @@ def score(
         names: Metrics; the caption metrics, and the strict ones where they apply, by default.
         training: Training captions, for novelty.
     """
-    strict = bool(examples) and "objects" in examples[0]
+    objects = [json.dumps(example["objects"]) for example in examples if "objects" in example]
+    references = [example["captions"] for example in examples]
     scores: dict[str, float] = {}
-    for name in names or (*DEFAULT_METRICS, *(("exact_objects", "exact_scene") if strict else ())):
-        metric = metrics.load(name)
+    for name in names or ("caption",):
+        options: dict[str, Any] = {"tokenizer": "ptb"}
+        texts: Sequence[Any] = references
         if name in ("exact_objects", "exact_scene"):
-            references = [json.dumps(example["objects"]) for example in examples]
-            scores |= metric.compute(predictions=list(captions), references=references)
-        elif name == "novelty":
-            scores |= metric.compute(predictions=list(captions), references=list(captions), training=list(training))
-        else:
-            texts = [example["captions"] for example in examples]
-            scores |= metric.compute(predictions=list(captions), references=texts, tokenizer="ptb")
+            options, texts = {}, objects
+        if name in ("caption", "novelty") and training:
+            options["training"] = list(training)
+        if name == "caption" and objects:
+            options["objects"] = objects
+        scores |= metrics.load(name).compute(predictions=list(captions), references=texts, **options)
     return {name: float(value) for name, value in scores.items()}

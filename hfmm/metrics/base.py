@@ -7,6 +7,7 @@ the captions and compute once.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from math import fsum
 from typing import Any
 
 import datasets
@@ -154,6 +155,6 @@ def joined(scores: Scores, per_caption: bool) -> dict[str, Any]:
 
 
 def mean(each: Mapping[str, Iterable[Any]]) -> Scores:
-    """Scores whose corpus score is the mean over the captions."""
+    """Scores whose corpus score is the mean over the captions, to the last bit the same in any order."""
     lists = {key: [float(value) for value in values] for key, values in each.items()}
-    return {key: sum(values) / len(values) for key, values in lists.items()}, lists
+    return {key: fsum(values) / len(values) for key, values in lists.items()}, lists

@@ -5,7 +5,7 @@ from typing import Any
 
 from hfmm.errors import UsageError
 
-from .base import InMemoryMetric, joined, words, words_of_lists
+from .base import InMemoryMetric, joined, mean, words, words_of_lists
 from .bleu import bleu
 from .cider import cider_d
 from .exact_scene import exact, read_objects
@@ -34,19 +34,15 @@ class Caption(InMemoryMetric):
     ) -> dict[str, Any]:
         texts, lists = words(predictions, tokenizer), words_of_lists(references, tokenizer)
         corpus = Corpus(texts, lists)
-        total, each = bleu(corpus, brevity_penalty)
         rouge = rouge_l(corpus if corpus.is_regular else Corpus(texts, lists, " "))
         cider = cider_d(corpus)
-        for key, values in (("rouge_l", rouge), ("cider", cider), ("cider_d", cider)):
-            total[key], each[key] = float(values.mean()), values.tolist()
-        extra = []
+        parts = [bleu(corpus, brevity_penalty), mean({"rouge_l": rouge, "cider": cider, "cider_d": cider})]
         if training is not None:
-            extra.append(novelty(texts, training_words(training, tokenizer)))
+            parts.append(novelty(texts, training_words(training, tokenizer)))
         if objects is not None:
-            extra.append(exact(predictions, _objects(objects, len(predictions))))
-        for more_total, more_each in extra:
-            total |= more_total
-            each |= more_each
+            parts.append(exact(predictions, _objects(objects, len(predictions))))
+        total = {key: score for part, _ in parts for key, score in part.items()}
+        each = {key: scores for _, part in parts for key, scores in part.items()}
         return joined((total, each), per_caption)
 
 

@@ -37,7 +37,7 @@ def tokenize(captions: Sequence[str]) -> list[str]:
     following = ""  # what stands after the line, as far as it can matter: to the end of the next one that has words
     for line in reversed(lines):
         alone = following != "" and ". ." not in line
-        words: list[str | None] = list(map(_words_of_chunk, line.split(" "))) if alone else [None]
+        words: list[str | None] = list(map(words_of_chunk, line.split(" "))) if alone else [None]
         if None in words:
             words[:] = _kept(stanford_tokens(line + following, len(line)))
         tokenized.append(" ".join(filter(None, words)))
@@ -73,10 +73,11 @@ def _kept(tokens: list[str]) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 17)
-def _words_of_chunk(chunk: str) -> str | None:
+def words_of_chunk(chunk: str) -> str | None:
     """The words of a chunk between two spaces; None if they may depend on what stands around it."""
-    if chunk.isalpha() and chunk.isascii() and chunk.lower() not in _TWO_WORDS:
-        return chunk.lower()
     if _SIMPLE.fullmatch(chunk) is None:
         return None if chunk else ""
+    word = chunk[:-1] if chunk[-1] in ".," else chunk
+    if word.isalpha() and word.lower() not in _TWO_WORDS:  # as almost always: no need to ask the rules
+        return word.lower()
     return " ".join(_kept(stanford_tokens(f"{chunk} ", len(chunk))))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 from transformers import PreTrainedModel
@@ -19,7 +20,7 @@ from hfmm.data import collate
 from hfmm.data.columns import require
 from hfmm.data.examples import Examples
 from hfmm.device import set_attention, set_matrix_precision, set_threads
-from hfmm.errors import UsageError
+from hfmm.errors import UsageError, unknown
 from hfmm.loading import load
 from hfmm.training import objectives
 from hfmm.training.loop import Loop
@@ -79,6 +80,7 @@ def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerat
         raise UsageError("players of one run share one precision: give --precision")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: no GPU is visible here; --device cpu runs without one")
+    _check_trackers(recipe.logging.trackers)
     AcceleratorState._reset_state()  # accelerate remembers the precision of an earlier run of this process
     return Accelerator(
         cpu=device == "cpu",
@@ -87,6 +89,20 @@ def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerat
         project_dir=str(output_dir) if recipe.logging.trackers else None,
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
+
+
+def _check_trackers(names: list[str]) -> None:
+    """Refuse a tracker that is unknown or not installed: accelerate would go on without it.
+
+    Raises:
+        UsageError: There is such a name.
+    """
+    installed = [str(kind) for kind in get_available_trackers()]
+    for name in names:
+        if name not in LOGGER_TYPE_TO_CLASS:
+            raise unknown("tracker", name, LOGGER_TYPE_TO_CLASS)
+        if name not in installed:
+            raise UsageError(f"tracker '{name}' is not installed: pip install {name}")
 
 
 def build(recipe: Recipe, accelerator: Accelerator) -> Built:
@@ -114,7 +130,7 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
         processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
         sizes: dict[str, Any] = {"vocab_size": len(processor.tokenizer)}  # the data decide it
         model = factory.create_model(row.name, recipe.preset, **sizes, **recipe.model)
-    set_attention(model, positions=0, device=accelerator.device)
+    set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
     model.to(accelerator.device).train()
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}

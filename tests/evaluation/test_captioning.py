@@ -55,7 +55,7 @@ def test_strict_scores_need_objects():
 
 def test_novelty_needs_and_takes_training_captions():
     examples = [{"captions": ["a dog"]}, {"captions": ["a cat"]}]
-    scores = captioning.score(["a dog", "a bird"], examples, names=["novelty"], training=["a dog"])
+    scores = captioning.score(["a dog", "a bird"], examples, names=["novelty"], training=["A dog."])
     assert scores == {"novelty": 0.5}
 
 

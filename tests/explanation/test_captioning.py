@@ -45,7 +45,7 @@ def test_overlay_keeps_what_was_looked_at_and_dims_the_rest():
     lit = np.asarray(overlay(white, attention))[:, :, 0]
     brightest = np.unravel_index(lit.argmax(), lit.shape)
     assert (brightest[0] // 8, brightest[1] // 8) == (2, 5)
-    assert lit[60, 2] < 70
+    assert lit[60, 2] < 110
 
 
 def test_seen_by_shows_the_square_that_the_model_saw():

@@ -231,6 +231,15 @@ def test_low_rank_adapters_train_and_load(tmp_path, finished):
     assert loaded.model.generate(**loaded.processor(images=picture), max_new_tokens=3).shape[0] == 1
 
 
+def test_trackers_by_name(tmp_path):
+    train(tmp_path / "run", steps=1, overrides={"logging.trackers": ["tensorboard"]})
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+    with pytest.raises(UsageError, match="did you mean 'tensorboard'"):
+        train(tmp_path / "other", overrides={"logging.trackers": ["tensorbord"]})
+    with pytest.raises(UsageError, match="pip install clearml"):
+        train(tmp_path / "other", overrides={"logging.trackers": ["clearml"]})
+
+
 def test_dry_run_writes_nothing(tmp_path, monkeypatch):
     from hfmm.training.plan import plan
 

@@ -24,6 +24,7 @@ from hfmm.models.vision.small_cnn.configuration_small_cnn import SmallCnnConfig
 from hfmm.nn.captioning import IGNORED
 from tests.testing import ModelTests, descend, seeded
 from tests.testing_generation import Describes, Generates
+from tests.testing_hub import Bundles
 
 START, END, PAD = 1, 2, 3
 VOCABULARY, FEATURES, EMBEDDING, HIDDEN = 12, 16, 6, 5
@@ -60,7 +61,7 @@ def captions():
     return torch.tensor([[5, 6, END, IGNORED, IGNORED], [7, 8, 9, 4, END], [10, END, IGNORED, IGNORED, IGNORED]])
 
 
-class TestShowAndTell(ModelTests, Generates, Describes):
+class TestShowAndTell(ModelTests, Generates, Describes, Bundles):
     architecture = "show_and_tell"
     model_class = ShowAndTellForConditionalGeneration
     processor_class = ShowAndTellProcessor
@@ -81,7 +82,7 @@ class TestReleasedForm(TestShowAndTell):
         return config(**released, **sizes, feature_pooling="flatten")
 
 
-class TestShowAndTellModel(ModelTests):
+class TestShowAndTellModel(ModelTests, Bundles):
     architecture = "show_and_tell"
     model_class = ShowAndTellModel
 

@@ -13,11 +13,12 @@ from hfmm.models.captioning.show_attend_tell.processing_show_attend_tell import 
 from tests.models.captioning.tiny_show_attend_tell import DEPTH, START, captioner, captions, config, pictures
 from tests.testing import ModelTests
 from tests.testing_generation import Describes, Generates
+from tests.testing_hub import Bundles
 
 ENERGY_BIAS = "decoder.recurrence.energy_bias"  # shifts all energies alike, which the softmax takes out
 
 
-class TestShowAttendTell(ModelTests, Generates, Describes):
+class TestShowAttendTell(ModelTests, Generates, Describes, Bundles):
     architecture = "show_attend_tell"
     model_class = ShowAttendTellForConditionalGeneration
     processor_class = ShowAttendTellProcessor
@@ -35,7 +36,7 @@ class TestHardAttention(TestShowAttendTell):
         return config(attention_type="hard", reinforce_lambda=0.01)  # whose surrogate without a baseline is no measure
 
 
-class TestShowAttendTellModel(ModelTests):
+class TestShowAttendTellModel(ModelTests, Bundles):
     architecture = "show_attend_tell"
     model_class = ShowAttendTellModel
     without_effect = (ENERGY_BIAS,)

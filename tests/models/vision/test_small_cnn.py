@@ -7,6 +7,7 @@ from torch.nn.functional import group_norm, relu
 from hfmm.models.vision.small_cnn.configuration_small_cnn import SmallCnnConfig
 from hfmm.models.vision.small_cnn.modeling_small_cnn import SmallCnnBackbone
 from tests.testing import ExtractsFeatures, ModelTests, seeded
+from tests.testing_hub import Bundles
 
 TINY = {"hidden_sizes": [8, 16], "position_size": 4}
 
@@ -15,7 +16,7 @@ def pictures(count=3, size=16):
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
-class TestSmallCnn(ExtractsFeatures, ModelTests):
+class TestSmallCnn(ExtractsFeatures, ModelTests, Bundles):
     architecture = "small_cnn"
     model_class = SmallCnnBackbone
 

@@ -10,6 +10,7 @@ from hfmm.models.vision.vgg.configuration_vgg import VggConfig
 from hfmm.models.vision.vgg.convert_vgg import convert_state_dict, convert_torchvision
 from hfmm.models.vision.vgg.modeling_vgg import VggBackbone, VggForImageClassification
 from tests.testing import ExtractsFeatures, ModelTests, seeded
+from tests.testing_hub import Bundles
 
 TINY = {"num_layers": 11, "image_size": 32, "hidden_sizes": [4, 6, 8, 8, 8]}
 TINY |= {"classifier_hidden_size": 16, "dropout": 0.0}
@@ -41,7 +42,7 @@ def torchvision_layout(num_layers, scale, size, hidden, classes):
     return net.eval()
 
 
-class TestVggForImageClassification(ModelTests):
+class TestVggForImageClassification(ModelTests, Bundles):
     architecture = "vgg"
     model_class = VggForImageClassification
 
@@ -52,7 +53,7 @@ class TestVggForImageClassification(ModelTests):
         return {"pixel_values": pictures(), "labels": torch.tensor([0, 1, 2])}
 
 
-class TestVggBackbone(ExtractsFeatures, ModelTests):
+class TestVggBackbone(ExtractsFeatures, ModelTests, Bundles):
     architecture = "vgg"
     model_class = VggBackbone
 

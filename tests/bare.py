@@ -1,0 +1,62 @@
+"""A process that has never heard of hfmm: loads what is published and answers what came out, one JSON line a request.
+
+It is run as a script (see `tests/testing_hub.py`) and imports nothing of this repository.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+sys.modules["hfmm"] = None  # `import hfmm` raises
+torch.set_num_threads(1)
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # whatever the libraries print is no answer
+
+
+def tensors(output, name=""):
+    """All tensors of an output by name, nested ones by dotted name."""
+    if isinstance(output, torch.Tensor):
+        return {name: output.contiguous().clone()}
+    if isinstance(output, Mapping):
+        items = output.items()
+    else:
+        items = enumerate(output) if isinstance(output, list | tuple) else ()
+    return {key: value for inner, part in items for key, value in tensors(part, f"{name}.{inner}".strip(".")).items()}
+
+
+@torch.no_grad()
+def run(request):
+    """Load a model, and run it on the tensors of a file; its outputs go to another file."""
+    where = request["where"]
+    found = {}
+    if request.get("processor"):
+        processor = getattr(transformers, request["processor"]).from_pretrained(where, trust_remote_code=True)
+        found["processor"] = f"{type(processor).__module__}.{type(processor).__name__}"
+    model = getattr(transformers, request["auto"]).from_pretrained(where, trust_remote_code=True).eval()
+    found["model"] = f"{type(model).__module__}.{type(model).__name__}"
+    found["one_config_class"] = type(model.config) is model.config_class
+    inputs = load_file(request["inputs"])
+    outputs = {"forward": model(**inputs)}
+    if request.get("generate"):
+        inputs.pop("labels", None)
+        outputs["generate"] = model.generate(**inputs, **request["generate"])
+    save_file(tensors(outputs), request["outputs"])
+    if request.get("save_to"):
+        model.save_pretrained(request["save_to"])
+        if request.get("processor"):
+            processor.save_pretrained(request["save_to"])
+    return found
+
+
+for line in sys.stdin:
+    try:
+        answer = run(json.loads(line))
+    except Exception:
+        answer = {"error": traceback.format_exc()}
+    print(json.dumps(answer), file=answers, flush=True)

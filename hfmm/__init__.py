@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hfmm.explanation import explain as explain
     from hfmm.factory import create_model as create_model
     from hfmm.factory import create_processor as create_processor
+    from hfmm.hub.publish import publish as publish
     from hfmm.training.run import train as train
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ _HOMES = {  # public name -> its module and its name there; an empty name is the
     "train": ("hfmm.training.run", "train"),
     "evaluate": ("hfmm.evaluation", "evaluate"),
     "explain": ("hfmm.explanation", "explain"),
+    "publish": ("hfmm.hub.publish", "publish"),
     "load_data": ("hfmm.data", "load"),
     "metrics": ("hfmm.metrics", ""),
 }

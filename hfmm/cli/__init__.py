@@ -15,6 +15,9 @@ VERBS = {
     "evaluate": "score a run on a data set",
     "predict": "predictions for pictures",
     "explain": "the same, with the picture of why",
+    "compare": "the same picture through several models, side by side",
+    "demo": "the Gradio app of the task on models of yours",
+    "publish": "weights, code, processor, card and scores to the Hub, or to a folder",
     "quickstart": "train, score, reload and show a captioner in two minutes",
     "doctor": "environment, versions, extras, devices; --data D checks a data set",
 }

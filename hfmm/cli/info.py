@@ -12,6 +12,7 @@ from hfmm.cli import papers
 from hfmm.cli.common import Parser, columns, print_json
 from hfmm.cli.list import as_dict, status_of
 from hfmm.errors import unknown
+from hfmm.hub import cards
 
 PACKAGE = Path(__file__).resolve().parents[1]
 WIDTH = 100
@@ -49,7 +50,7 @@ def collect(row: Row, preset: str | None = None) -> dict[str, Any]:
         "presets": {name: _preset(row, name, preset is not None) for name in row.presets if preset in (None, name)},
         "recipes": _recipes(row),
         "reported": _reported(row),
-        "results": papers.results(_card(row)),
+        "results": cards.measured(row.name),
     }
 
 
@@ -84,15 +85,6 @@ def _reported(row: Row) -> list[dict[str, Any]]:
     path = PACKAGE / "recipes" / row.name / "reported.json"
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     return rows
-
-
-def _card(row: Row) -> str:
-    """The model card; inside the package where it is installed, beside it in a checkout."""
-    for folder in (PACKAGE / "model_cards", PACKAGE.parent / "model_cards"):
-        path = folder / f"{row.name}.md"
-        if path.exists():
-            return path.read_text(encoding="utf-8")
-    return ""
 
 
 def render(row: Row, facts: dict[str, Any]) -> str:
@@ -141,13 +133,22 @@ def _results(facts: dict[str, Any]) -> list[str]:
     sections = []
     if facts["reported"]:
         lines = [
-            f"  {entry['data']}, {who}: {', '.join(f'{key} {value}' for key, value in entry[who].items())}"
+            f"  {entry['data']}{_of(entry)}, {who}: {', '.join(f'{key} {value}' for key, value in entry[who].items())}"
             for entry in facts["reported"]
             for who in ("deck", "paper")
             if entry.get(who)
         ]
         sections.append("Reported\n" + "\n".join(lines))
     if facts["results"]:
-        cells = [list(facts["results"][0]), *(list(entry.values()) for entry in facts["results"])]
-        sections.append("Results\n" + columns(cells, indent=2))
+        cells = [
+            (f"{entry['data']} {entry['split']}", entry["preset"], metric, f"{value:.3f}")
+            for entry in facts["results"]
+            for metric, value in entry["metrics"].items()
+        ]
+        sections.append("Measured here\n" + columns(cells, indent=2))
     return sections
+
+
+def _of(entry: dict[str, Any]) -> str:
+    """The presets that a reported row is of, where it names some."""
+    return f" ({', '.join(entry['presets'])})" if "presets" in entry else ""

@@ -69,9 +69,3 @@ def _tests(path: Path) -> list[tuple[str, set[int]]]:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
-
-
-def results(card: str) -> list[dict[str, str]]:
-    """The table of the section "Results" of a model card."""
-    _, _, section = card.partition("\n## Results")
-    return table(section.partition("\n## ")[0])

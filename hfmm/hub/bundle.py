@@ -1,6 +1,6 @@
 """The code of an architecture beside its weights, so that a checkpoint loads where hfmm has never been heard of.
 
-One file is the entry, `modeling_<name>.py`: all auto maps name it, and it imports the others. Were two files named, then
+One file is the entry, `modeling_<name>.py`: all auto maps name it, and it imports the others. Were two files named,
 transformers would copy them apart when they come from a folder, and the model's configuration class would exist twice.
 """
 

@@ -70,10 +70,3 @@ def test_equations_find_the_tests_that_name_their_numbers(tmp_path):
     found = papers.with_tests(papers.equations(DOCSTRING), [path])
     assert [entry["tests"] for entry in found] == [["test_toy.py::test_f"], ["test_toy.py::test_g"]]
     assert papers.numbers("Eqs. 2 to 4 and 7, Eq. 12; Table 9") == {2, 3, 4, 7, 12}
-
-
-def test_results_are_read_from_the_card():
-    other = "## Limits\n| a | b |\n|---|---|\n| c | d |\n"
-    card = f"# Toy\n\n## Results\n| metric | deck |\n|---|---|\n| bleu_1 | 67 |\n\n{other}"
-    assert papers.results(card) == [{"metric": "bleu_1", "deck": "67"}]
-    assert papers.results("# Toy\n") == []

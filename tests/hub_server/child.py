@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -61,6 +62,7 @@ def run(
     function: Callable[..., Any],
     environment: Mapping[str, str],
     folder: Path,
+    /,
     without: tuple[str, ...] = (),
     timeout: float = 120,
     **given: Any,
@@ -88,10 +90,12 @@ def run(
         "source": textwrap.dedent(inspect.getsource(function)), "name": function.__name__, "given": given,
         "file": inspect.getsourcefile(function), "without": without, "outcome": str(outcome),
     }  # fmt: skip
-    path = "" if "hfmm" in without else str(ROOT)
+    inherited = environment.get("PYTHONPATH", "").split(os.pathsep)
+    known = [entry for entry in inherited if entry and Path(entry).resolve() != ROOT]
+    known += [] if "hfmm" in without else [str(ROOT)]
     finished = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(call, default=str)],
-        env={**environment, "PYTHONPATH": path},
+        env={**environment, "PYTHONPATH": os.pathsep.join(known)},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,

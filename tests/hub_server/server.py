@@ -175,7 +175,7 @@ class HubServer:
             "HF_UPDATE_DOWNLOAD_COUNTS": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1", **variables,
         }  # fmt: skip
 
-    def run(self, function: Callable[..., Any], home: Path, without: tuple[str, ...] = (), **given: Any) -> Any:
+    def run(self, function: Callable[..., Any], home: Path, /, without: tuple[str, ...] = (), **given: Any) -> Any:
         """Call a function in another process (see `child.run`) that talks to this Hub."""
         return child.run(function, self.environment(home), home, without, **given)
 

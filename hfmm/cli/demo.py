@@ -1,0 +1,90 @@
+"""`hfmm demo`: the Gradio app of the task on models of yours."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hfmm.cli.common import Parser, talk
+from hfmm.errors import UsageError
+
+SPACES = {"image-captioning": "captioning"}  # by task
+
+
+def run(words: Sequence[str]) -> int:
+    parser = Parser("demo", "The Gradio app of the task on models of yours; Ctrl-C stops it.")
+    parser.add_argument("models", nargs="+", metavar="model", help="run directories or Hub repositories")
+    parser.add_argument("--port", type=int, help="the first free one from 7860 by default")
+    parser.add_argument("--mcp", action="store_true", help="also serve the endpoints as tools for MCP clients")
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse(words)
+    _check_extra(given.mcp)
+    app, page = open_app(given.models, given.device)
+    try:
+        _, address, _ = app.launch(
+            page, server_port=given.port, mcp_server=given.mcp, quiet=True, prevent_thread_lock=True
+        )
+    except OSError as error:  # gradio's word for a port that is taken
+        raise UsageError(f"port {given.port} cannot be used: give another --port, or none") from error
+    print(address, flush=True)
+    talk("Ctrl-C stops it", given.quiet)
+    page.block_thread()
+    return 0
+
+
+def open_app(models: Sequence[str], device: str = "cpu") -> tuple[Any, Any]:
+    """Load models and lay out the page.
+
+    Args:
+        models: Run directories or repositories of one task.
+        device: As torch names it.
+
+    Returns:
+        The module of the app, and its page.
+
+    Raises:
+        UsageError: Nothing to load there, no app for the task, or models of different tasks.
+    """
+    from hfmm.loading import load
+
+    loaded = [load(where, device) for where in models]
+    tasks = sorted({each.row.tasks[0] for each in loaded})
+    if len(tasks) > 1:
+        raise UsageError(f"one app shows one task, these models have {', '.join(tasks)}")
+    if tasks[0] not in SPACES:
+        raise UsageError(f"there is no app for {tasks[0]}: {', '.join(SPACES)} have one")
+    app = import_app(SPACES[tasks[0]])
+    return app, app.build([app.captioner_of(each.model, each.processor, each.where) for each in loaded])
+
+
+def import_app(name: str) -> Any:
+    """The module `spaces/<name>/app.py`, which stands alone and imports its neighbors by their bare names."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    sys.path.insert(0, str(folder_of(name)))
+    try:
+        return importlib.import_module("app")
+    finally:
+        sys.path.pop(0)
+
+
+def folder_of(name: str) -> Path:
+    """Where an app is: `hfmm/spaces` in a wheel, `spaces` in a checkout.
+
+    Raises:
+        UsageError: In neither.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for spaces in (package / "spaces", package.parent / "spaces"):
+        if (spaces / name / "app.py").exists():
+            return spaces / name
+    raise UsageError(f"the app '{name}' is not part of this installation: install hfmm again")
+
+
+def _check_extra(mcp: bool) -> None:
+    if find_spec("gradio") is None:
+        raise UsageError("hfmm demo needs gradio: pip install 'hfmm[demo]'")
+    if mcp and find_spec("mcp") is None:
+        raise UsageError("hfmm demo --mcp needs the mcp package: pip install 'gradio[mcp]'")

@@ -1,0 +1,195 @@
+"""Each metric as a folder that is a Space: `evaluate.load("user/cider")` runs it without hfmm.
+
+evaluate takes the first metric class that a module holds, and copies the files that this module itself imports, but not
+those that they import. So `<name>.py` is a short file that imports the class first and then every other file.
+"""
+
+import ast
+import json
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from textwrap import shorten
+
+from hfmm.errors import UsageError, unknown
+from hfmm.hub.flatten import PACKAGE, basename, flatten, notice, source_of
+
+METRICS = "hfmm.metrics"
+GRADIO = "6.31.0"  # the version that the app was written for
+LINE_OF_BACKTICKS = "```"
+ENTRY = '''{notice}
+"""{summary}"""
+
+{packages}
+
+from .{home} import {kind}
+{others}
+'''
+APP = '''{notice}
+"""Score captions in the browser."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import evaluate
+import gradio
+
+HERE = Path(__file__).resolve().parent
+sys.path[:] = [path for path in sys.path if Path(path).resolve() != HERE]  # a file here may be named like a package
+metric = evaluate.load(str(HERE / "{name}.py"))
+SECOND = "References of each, one line a prediction, apart by ' | '" if metric.needs_references else "Training captions"
+
+
+def score(predictions: str, second: str) -> dict[str, Any]:
+    """Score captions, one a line.
+
+    Args:
+        predictions: One caption a line.
+        second: The references of each, or the training captions.
+    """
+    captions, lines = predictions.splitlines(), second.splitlines()
+    try:
+        if metric.needs_references:
+            return metric.compute(predictions=captions, references=[line.split(" | ") for line in lines])
+        return metric.compute(predictions=captions, training=lines)
+    except Exception as error:
+        raise gradio.Error(str(error)) from error
+
+
+app = gradio.Interface(
+    score,
+    [gradio.Textbox(lines=4, label="Predictions: one a line"), gradio.Textbox(lines=4, label=SECOND)],
+    gradio.JSON(label="Scores"),
+    title="{name}",
+    api_name="score",
+)
+
+if __name__ == "__main__":
+    app.launch()
+'''
+README = """---
+title: {name}
+sdk: gradio
+sdk_version: {gradio}
+app_file: app.py
+pinned: false
+license: apache-2.0
+tags: [evaluate, metric, hfmm]
+short_description: {short}
+---
+
+# {name}
+
+{description}
+
+{fence}python
+import evaluate
+
+metric = evaluate.load("{repo_id}")
+{example}
+{fence}
+
+It runs offline and needs no Java. `tokenizer="ptb"` splits as coco-caption does, `per_caption=True`
+adds the score of each caption. From hfmm, Apache-2.0.
+"""
+EXAMPLES = {  # arguments of the example in the documentation, where they are not captions and their references
+    "novelty": 'metric.compute(predictions=["a red star"], training=["a red star", "a blue ring"])',
+    "exact": (
+        'metric.compute(predictions=["a small red star in the top left"],\n'
+        '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'
+    ),
+}
+CAPTIONS = 'metric.compute(predictions=["a red star"], references=[["a red star", "the star is red"]])'
+
+
+def metrics() -> dict[str, tuple[str, str]]:
+    """Every metric with its module and class, read from the sources (this room imports no other)."""
+    tree = ast.parse((PACKAGE / "metrics" / "__init__.py").read_text(encoding="utf-8"))
+    table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and _names(node) == ["METRICS"])
+    found: dict[str, tuple[str, str]] = ast.literal_eval(table)
+    return found
+
+
+def write_metric(name: str, folder: str | Path, user: str = "user") -> Path:
+    """Write a metric as a Space.
+
+    Args:
+        name: Of the metric.
+        folder: Where the folder `<name>` is made; it must not exist yet.
+        user: Whose Space it will be, for the documentation.
+
+    Returns:
+        The folder of the metric.
+
+    Raises:
+        UsageError: No such metric, or the folder exists.
+    """
+    known = metrics()
+    if name not in known:
+        raise unknown("metric", name, known)
+    target = Path(folder) / name
+    if target.exists():
+        raise UsageError(f"{target} exists already: name a new folder, or remove it first")
+    texts = files_of(name, *known[name], repo_id=f"{user}/{name}")
+    target.mkdir(parents=True)
+    for file, text in texts.items():
+        (target / file).write_text(text, encoding="utf-8")
+    return target
+
+
+def files_of(name: str, home: str, kind: str, repo_id: str) -> dict[str, str]:
+    """The files of a metric's Space: file name to text."""
+    module = f"{METRICS}.{home}"
+    code = flatten([module], lambda dotted: f"hfmm_{basename(dotted)}")
+    packages = packages_of(code)
+    description = described(module, kind)
+    parts = {"name": name, "notice": notice(module), "home": f"hfmm_{home}", "kind": kind}
+    others = [file.removesuffix(".py") for file in code if file != f"hfmm_{home}.py"]
+    short = shorten(description.splitlines()[0].rstrip("."), 60, placeholder=" ...")  # the Hub takes no more
+    example = next((text for start, text in EXAMPLES.items() if name.startswith(start)), CAPTIONS)
+    return code | {
+        f"{name}.py": ENTRY.format(
+            **parts,
+            summary=description.splitlines()[0],
+            packages="\n".join(f"import {package}" for package in packages),
+            others="\n".join(f"from .{other} import __name__ as _{other}" for other in others),
+        ),
+        "app.py": APP.format(**parts),
+        "requirements.txt": "".join(f"{package}=={_version(package)}\n" for package in packages),
+        "README.md": README.format(
+            name=name, gradio=GRADIO, short=json.dumps(short), description=description, repo_id=repo_id,
+            fence=LINE_OF_BACKTICKS, example=example,
+        ),
+    }  # fmt: skip
+
+
+def packages_of(code: Mapping[str, str]) -> list[str]:
+    """The packages that files import, wherever in them."""
+    found = {"datasets", "evaluate"}
+    for text in code.values():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add((node.module or "").partition(".")[0])
+    return sorted(found - sys.stdlib_module_names)
+
+
+def described(module: str, kind: str) -> str:
+    """What the sources say of a metric: its class, then its module."""
+    tree = ast.parse(source_of(module).read_text(encoding="utf-8"))
+    single = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind)
+    return f"{ast.get_docstring(single)}\n\n{ast.get_docstring(tree)}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError as error:
+        raise UsageError(f"{package} is not installed, so its version cannot be told: pip install {package}") from error
+
+
+def _names(node: ast.Assign) -> list[str]:
+    return [target.id for target in node.targets if isinstance(target, ast.Name)]

@@ -1,0 +1,81 @@
+"""The card of a published model, and its scores in the two forms that the Hub reads."""
+
+import re
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, eval_result_entries_to_yaml
+
+from hfmm.catalogue import Row
+from hfmm.hub import cards
+
+USE = re.compile(r"^## Use\n.*?(?=^## )", re.DOTALL | re.MULTILINE)
+THEN = {  # Auto class -> what one does with the model
+    "AutoModelForImageTextToText": (
+        'ids = model.generate(**processor(images=Image.open("picture.jpg")))\n'
+        "print(processor.post_process_image_text_to_text(ids)[0])\n"
+    ),
+}
+
+
+def hub_card(row: Row, rows: list[dict[str, Any]], repo_id: str, reader: str | None) -> str:
+    """The architecture's documentation with these measurements, as the `README.md` of a repository.
+
+    Args:
+        row: The architecture.
+        rows: Of `results.json`; none says that nothing was measured.
+        repo_id: Where it is published.
+        reader: The Auto class of its processor, if it has one.
+    """
+    text = cards.with_results(cards.path_of(row.name).read_text(encoding="utf-8"), rows)
+    card = ModelCard(USE.sub(lambda _: use(row, repo_id, reader), text), ignore_metadata_errors=False)
+    if rows:
+        data: Any = card.data  # ModelCardData, which says less to a type checker
+        data.model_name = repo_id.partition("/")[2] or repo_id
+        data.eval_results = [
+            _result(entry, metric, value, card.data.get("pipeline_tag") or row.tasks[0])
+            for entry in rows
+            for metric, value in entry["metrics"].items()
+        ]
+    return f"{str(card).rstrip()}\n"
+
+
+def use(row: Row, repo_id: str, reader: str | None) -> str:
+    """The section that shows how to load it."""
+    auto = row.auto[0][0]
+    then = THEN.get(auto, "") if reader else ""
+    lines = ["from PIL import Image"] if then else []
+    lines += [f"from transformers import {', '.join(sorted({auto, *([reader] if reader else [])}))}", ""]
+    lines += [f'model = {auto}.from_pretrained("{repo_id}", trust_remote_code=True)']
+    lines += [f'processor = {reader}.from_pretrained("{repo_id}", trust_remote_code=True)'] if reader else []
+    return (
+        "## Use\n\n```python\n" + "\n".join(lines) + f"\n{then}```\n\n"
+        "It needs torch and transformers. After `import hfmm` it loads without `trust_remote_code`.\n\n"
+    )
+
+
+def _result(entry: dict[str, Any], metric: str, value: float, task: str) -> EvalResult:
+    return EvalResult(
+        task_type=task,
+        dataset_type=entry["data"],
+        dataset_name=entry["data"],
+        dataset_split=entry["split"],
+        metric_type=metric,
+        metric_name=f"{metric} ({entry['how']})",
+        metric_value=value,
+    )
+
+
+def evaluation_files(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """The scores as files of `.eval_results`, one a data set: path to text."""
+    entries: dict[str, list[EvalResultEntry]] = {}
+    for row in rows:
+        how = f"{row['how']}, {row['examples']} examples, seed {row['seed']}, {row['steps']} steps"
+        entries.setdefault(re.sub(r"[^\w-]+", "_", row["data"]), []).extend(
+            EvalResultEntry(row["data"], f"{row['split']}_{metric}", value, date=row["date"], notes=how)
+            for metric, value in row["metrics"].items()
+        )
+    return {
+        f".eval_results/{name}.yaml": yaml.safe_dump(eval_result_entries_to_yaml(found), sort_keys=False)
+        for name, found in entries.items()
+    }

@@ -1,0 +1,126 @@
+"""The tree that is published: what a run directory or a saved model becomes before it leaves the house."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import AutoConfig
+
+from hfmm import __version__, catalogue
+from hfmm.catalogue import Row
+from hfmm.errors import DataError, UsageError
+from hfmm.hub.bundle import CONFIG, PREFIX, bundle
+from hfmm.hub.checks import check_finite, check_no_pickles, check_private
+from hfmm.hub.model_index import evaluation_files, hub_card
+
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+KEPT = (
+    CONFIG, "generation_config.json", "*.safetensors", "*.safetensors.index.json", "processor_config.json",
+    "preprocessor_config.json", "video_preprocessor_config.json", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja",
+    "recipe.yaml", "results.json",
+)  # fmt: skip
+WRITTEN = (*KEPT, "*.py", ".eval_results/*.yaml", "README.md", "LICENSE")  # and replaced when published again
+NOTICE = f"""The code in this repository (the .py files) comes from hfmm {__version__} and is licensed under the
+Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
+
+README.md states the license of the weights, and those of the data they were trained on.
+"""
+
+
+def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
+    """Write what is published.
+
+    Args:
+        where: A run directory, or a folder that `save_pretrained` wrote.
+        tree: An empty folder.
+        repo_id: What the card calls it.
+        merge: Add low-rank adapters to the weights they adapt.
+
+    Returns:
+        The row of the architecture.
+
+    Raises:
+        UsageError: There is no model of the catalogue.
+        DataError: Something in it must not be published, or is damaged.
+    """
+    if not where.is_dir():
+        raise UsageError(f"{where}: no such run directory")
+    check_no_pickles(where)
+    for pattern in KEPT:
+        for path in where.glob(pattern):
+            shutil.copyfile(path, tree / path.name)
+    if (where / ADAPTER).exists():
+        _merged(where, tree, merge)
+    elif merge:
+        raise UsageError(f"{where} holds no low-rank adapters (no {ADAPTER}): publish it without --merge")
+    _check_whole(where, tree)
+    row = row_of(tree)
+    bundle(tree)
+    results = tree / "results.json"
+    rows: list[dict[str, Any]] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
+    texts = {"README.md": hub_card(row, rows, repo_id, _reader(row, tree)), "LICENSE": NOTICE, **evaluation_files(rows)}
+    for name, text in texts.items():
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text(text, encoding="utf-8")
+    check_finite(sorted(tree.glob("*.safetensors")))
+    check_private(tree)
+    return row
+
+
+def row_of(folder: Path) -> Row:
+    """The row of the model in a folder.
+
+    Raises:
+        UsageError: The catalogue does not have it.
+        DataError: Its configuration is damaged.
+    """
+    try:
+        model_type = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("model_type", "")
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{CONFIG} is damaged ({error}): save or train the model again") from error
+    row = catalogue.find(model_type.removeprefix(PREFIX))
+    if row is None or not row.auto:
+        raise UsageError(f"'{model_type}' is no architecture of the catalogue: `hfmm list` shows what is")
+    return row
+
+
+def _check_whole(where: Path, tree: Path) -> None:
+    """Say what is missing."""
+    if not (tree / CONFIG).exists():
+        raise UsageError(f"{where} holds no model: no {CONFIG} in it")
+    found = {path.name for path in tree.glob("*.safetensors")}
+    if not found:
+        raise UsageError(f"{where} holds no weights: no .safetensors file in it")
+    for index in tree.glob("*.safetensors.index.json"):
+        missing = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) - found
+        if missing:
+            raise DataError(f"{where}: {index.name} names {min(missing)}, which is not there: copy it again")
+
+
+def _reader(row: Row, tree: Path) -> str | None:
+    """The Auto class that loads the processor of a folder."""
+    if not any((tree / name).exists() for name in ("processor_config.json", "preprocessor_config.json")):
+        return None
+    return next(auto for auto, _ in row.processors)
+
+
+def _merged(where: Path, tree: Path, merge: bool) -> None:
+    """Write the model that adapters make of their base."""
+    base = json.loads((where / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    if not base:
+        raise UsageError(f"{where} holds low-rank adapters that do not say what they adapt: train with --init-from")
+    if not merge:
+        raise UsageError(f"{where} holds low-rank adapters over {base}: add --merge to publish the two as one model")
+    from peft import PeftModel
+
+    config = AutoConfig.from_pretrained(base)
+    row = catalogue.find(config.model_type.removeprefix(PREFIX))
+    if row is None:
+        raise UsageError(f"{base}, which the adapters adapt, is not in the catalogue")
+    model = getattr(transformers, row.auto[0][0]).from_pretrained(base, use_safetensors=True)
+    adapted: Any = PeftModel.from_pretrained(model, str(where))
+    (tree / ADAPTER_WEIGHTS).unlink(missing_ok=True)
+    adapted.merge_and_unload().save_pretrained(tree)

@@ -1,0 +1,133 @@
+"""Captioners: loading them, and what they say of a picture."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pictures import overlay, seen_by
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """A model that says what is on a picture, in evaluation mode.
+
+    Attributes:
+        name: What people choose it by.
+        model: From AutoModelForImageTextToText.
+        processor: Its processor.
+    """
+
+    name: str
+    model: Any
+    processor: Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a captioner says of a picture.
+
+    Attributes:
+        captions: Best first.
+        scores: Their log-probabilities, or as the model's length penalty makes them.
+        panels: (picture, word) in order; the picture alone where there is no attention.
+    """
+
+    captions: list[str]
+    scores: list[float]
+    panels: list[tuple[Image.Image, str]]
+
+
+def load(where: str) -> Captioner:
+    """Load a captioner, from safetensors only.
+
+    Args:
+        where: A folder, `user/name` or `user/name@commit`.
+
+    Raises:
+        ValueError: Own code is allowed and the repository is not pinned.
+    """
+    own_code = os.environ.get("HFMM_TRUST_REMOTE_CODE") == "1"
+    folder = Path(where).is_dir()
+    name, _, commit = (where, "", "") if folder else where.partition("@")
+    if own_code and not folder and not re.fullmatch(r"[0-9a-f]{40}", commit):
+        raise ValueError(f"{where}: with HFMM_TRUST_REMOTE_CODE=1 pin the repository to a commit: {name}@<40 digits>")
+    options: dict[str, Any] = {"revision": commit or None, "trust_remote_code": own_code}
+    model = AutoModelForImageTextToText.from_pretrained(name, use_safetensors=True, **options).eval()
+    return captioner_of(model, AutoProcessor.from_pretrained(name, **options), name)
+
+
+def captioner_of(model: Any, processor: Any, where: str) -> Captioner:
+    """A captioner named after its architecture and place; of a folder only the last part, as visitors see it."""
+    short = Path(where).resolve().name if Path(where).exists() else where
+    architecture = model.config.model_type.removeprefix("hfmm_").replace("_", " ")
+    return Captioner(f"{architecture} ({short})", model, processor)
+
+
+def by_name(captioners: Sequence[Captioner]) -> dict[str, Captioner]:
+    """Captioners by name; a number goes behind a name that was there before."""
+    named: dict[str, Captioner] = {}
+    for captioner in captioners:
+        name, count = captioner.name, 2
+        while name in named:
+            name, count = f"{captioner.name} {count}", count + 1
+        named[name] = captioner
+    return named
+
+
+@torch.inference_mode()
+def describe(captioner: Captioner, picture: Image.Image, count: int) -> Answer:
+    """Caption a picture by beam search.
+
+    Args:
+        captioner: The model.
+        picture: RGB.
+        count: Captions wanted.
+    """
+    model, processor = captioner.model, captioner.processor
+    inputs = processor(images=picture, return_tensors="pt").to(model.device)
+    output = model.generate(
+        **inputs,
+        num_beams=max(count, 2, model.generation_config.num_beams or 1),  # a search of one reports no scores
+        num_return_sequences=count,
+        return_dict_in_generate=True,
+        output_scores=True,
+    )
+    captions = processor.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
+    scores = [round(score, 3) for score in output.sequences_scores.tolist()]
+    words = output.sequences[0, 1:].tolist()
+    if model.generation_config.eos_token_id in words:
+        words = words[: words.index(model.generation_config.eos_token_id)]
+    seen = seen_by(processor, picture)
+    maps = attention_of(model, inputs["pixel_values"], words)
+    if maps is None:
+        return Answer(captions, scores, [(seen, "the picture; this architecture has no attention map")])
+    lit = [overlay(seen, attention) for attention in maps]
+    return Answer(captions, scores, list(zip(lit, processor.tokenizer.convert_ids_to_tokens(words), strict=True)))
+
+
+def attention_of(model: Any, pixels: torch.Tensor, words: list[int]) -> np.ndarray | None:
+    """Where the model looked at each word.
+
+    Args:
+        model: A captioner.
+        pixels: (1, 3, H, W).
+        words: T token ids.
+
+    Returns:
+        (T, h, w), or None for a model without attention over a square of regions.
+    """
+    if not words:
+        return None
+    attentions = model(pixel_values=pixels, labels=torch.tensor([words], device=pixels.device)).get("cross_attentions")
+    if not attentions or attentions[0].ndim != 3:
+        return None
+    attention = attentions[0][0].float().cpu().numpy()  # T L
+    side = round(attention.shape[1] ** 0.5)
+    return attention.reshape(-1, side, side) if side * side == attention.shape[1] else None  # T h w

@@ -1,0 +1,124 @@
+"""Metrics as Spaces: the same scores, without hfmm."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from hfmm import metrics
+from hfmm.errors import UsageError
+from hfmm.hub import metric_space
+from hfmm.hub.metric_space import write_metric
+from tests.hub_server import child
+
+PREDICTIONS = ["a small red star in the top left", "a large blue ring in the bottom right , and a dog"]
+OBJECTS = [
+    [{"shape": "star", "color": "red", "place": "top left", "size": "small"}],
+    [{"shape": "ring", "color": "blue", "place": "bottom right", "size": "large"}],
+]
+REFERENCES = [
+    ["a small red star in the top left", "there is a red star"],
+    ["a big blue ring .", "a large blue ring in the top right"],
+]
+GIVEN = {"novelty": {"training": ["a small red star in the top left"]}}
+GIVEN |= {
+    name: {"references": [json.dumps(objects) for objects in OBJECTS]} for name in ("exact_objects", "exact_scene")
+}
+STUB = """
+import sys
+
+sys.modules["hfmm"] = None
+Error, Textbox, JSON = RuntimeError, dict, dict
+
+class Interface:
+    def __init__(self, score, inputs, output, **named):
+        self.score = score
+
+    def launch(self):
+        print(self.score("a red star and a blue ring", "a red star and a green ring | a star"))
+"""
+
+
+def options(name):
+    return {"predictions": PREDICTIONS, "per_caption": True, "tokenizer": "ptb"} | GIVEN.get(
+        name, {"references": REFERENCES}
+    )
+
+
+def test_every_metric_gives_the_same_scores_without_hfmm(tmp_path):
+    def score(folder, given):
+        import evaluate
+
+        return {name: evaluate.load(f"{folder}/{name}").compute(**options) for name, options in given.items()}
+
+    given = {name: options(name) for name in metrics.METRICS}
+    for name in given:
+        write_metric(name, tmp_path / "spaces")
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
+    found = child.run(
+        score, environment, tmp_path / "child", without=("hfmm",), folder=tmp_path / "spaces", given=given
+    )
+    assert found == {name: metrics.load(name).compute(**given[name]) for name in metrics.METRICS}
+
+
+def test_it_loads_by_the_name_of_a_space(hub, tmp_path):
+    def send(folder):
+        from huggingface_hub import HfApi
+
+        HfApi().create_repo("me/cider", repo_type="space", space_sdk="gradio")
+        HfApi().upload_folder(repo_id="me/cider", repo_type="space", folder_path=folder)
+
+    def score(options):
+        import evaluate
+
+        return evaluate.load("me/cider").compute(**options)
+
+    hub.run(send, tmp_path / "sender", folder=write_metric("cider", tmp_path / "spaces", "me"))
+    found = hub.run(score, tmp_path / "reader", without=("hfmm",), options=options("cider"))
+    assert found == metrics.load("cider").compute(**options("cider"))
+
+
+def test_the_app_scores(tmp_path):
+    folder = write_metric("sacrebleu", tmp_path / "spaces")  # whose file is named like the package that it needs
+    (tmp_path / "stub").mkdir()
+    (tmp_path / "stub" / "gradio.py").write_text(STUB)
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path / "stub"), "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "app.py"], cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = metrics.load("sacrebleu").compute(
+        predictions=["a red star and a blue ring"], references=[["a red star and a green ring", "a star"]]
+    )
+    assert done.stdout == f"{expected}\n"
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_each_has_what_a_space_needs(name, tmp_path):
+    folder = write_metric(name, tmp_path, "me")
+    _, front, text = (folder / "README.md").read_text().split("---\n", 2)
+    said = yaml.safe_load(front)
+    assert (said["title"], said["sdk"], said["app_file"], said["license"]) == (name, "gradio", "app.py", "apache-2.0")
+    assert len(said["short_description"]) <= 60
+    assert f'evaluate.load("me/{name}")' in text
+    example = text.partition("```python\n")[2].partition("```")[0].replace("import evaluate\n", "")
+    exec(example.replace(f'evaluate.load("me/{name}")', "load()"), {"load": lambda: metrics.load(name)})  # it runs
+    pins = (folder / "requirements.txt").read_text().split()
+    assert {"datasets", "evaluate", "numpy"} <= {pin.partition("==")[0] for pin in pins}
+    assert all(pin.partition("==")[2] for pin in pins)
+    for path in folder.glob("*.py"):
+        assert path.read_text().startswith("# hfmm.")
+        compile(path.read_text(), path.name, "exec")
+
+
+def test_the_table_is_that_of_the_metrics():
+    assert metric_space.metrics() == metrics.METRICS
+
+
+def test_mistakes_are_told(tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'cider'"):
+        write_metric("cidr", tmp_path)
+    write_metric("cider", tmp_path)
+    with pytest.raises(UsageError, match="exists already"):
+        write_metric("cider", tmp_path)

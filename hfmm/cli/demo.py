@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from hfmm.cli.common import Parser, talk
@@ -31,7 +32,10 @@ def run(words: Sequence[str]) -> int:
         raise UsageError(f"port {given.port} cannot be used: give another --port, or none") from error
     print(address, flush=True)
     talk("Ctrl-C stops it", given.quiet)
-    page.block_thread()
+    try:
+        Event().wait()
+    except KeyboardInterrupt:  # the only way to stop it, so nothing was cut short
+        page.close(verbose=False)
     return 0
 
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.drawing import panels
 
 SIDE = 160  # pixels of a panel
+FRAME = (255, 140, 0)
 DIMMED = 0.4  # brightness of what was not looked at
 
 
@@ -48,8 +49,9 @@ def explain_caption(model: Any, processor: Any, image: Image.Image, **generation
         generation: Arguments of `generate`.
 
     Returns:
-        For attention captioners a panel a word, `data["words"]` and `data["attention"]` (words, h, w); for others the
-        best captions, `data["captions"]` and `data["scores"]` (log-probabilities).
+        For attention captioners a panel a word, `data["words"]`, `data["attention"]` (words, h, w) and, for hard
+        attention, `data["read"]`, the (row, column) that it read; for others the best captions, `data["captions"]` and
+        `data["scores"]` (log-probabilities).
     """
     inputs = processor(images=image).to(model.device)
     with torch.inference_mode():
@@ -63,8 +65,22 @@ def explain_caption(model: Any, processor: Any, image: Image.Image, **generation
     maps = _square(output.cross_attentions[0][0])  # T h w
     picture = seen_by(processor, image)
     lit = [overlay(picture, attention) for attention in maps]
+    data = {"caption": caption, "words": words, "attention": maps.round(6).tolist()}
+    samples = output.get("attention_samples")  # hard attention read one place a word
+    if samples is not None:
+        places = [divmod(int(place), maps.shape[2]) for place in samples[0].argmax(1)]
+        lit = [framed(panel, place, maps.shape[2]) for panel, place in zip(lit, places, strict=True)]
+        data["read"] = [list(place) for place in places]
     sheet = panels([picture, *lit], [caption, *words], columns=6, side=SIDE)
-    return Explanation(caption, sheet, {"caption": caption, "words": words, "attention": maps.round(6).tolist()})
+    return Explanation(caption, sheet, data)
+
+
+def framed(picture: Image.Image, place: tuple[int, int], cells: int) -> Image.Image:
+    """A picture with a frame around the (row, column) that hard attention read, of `cells` a side."""
+    size = picture.width / cells
+    top, left = place[0] * size, place[1] * size
+    ImageDraw.Draw(picture).rectangle((left, top, left + size, top + size), outline=FRAME, width=2)
+    return picture
 
 
 def _labels(ids: torch.Tensor, generation_config: Any) -> torch.Tensor:

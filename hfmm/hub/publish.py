@@ -16,6 +16,7 @@ from hfmm.errors import AccessError, UsageError
 from hfmm.hub.staging import WRITTEN, stage
 
 PASSING = {408, 429, 500, 502, 503, 504}  # what the Hub answers when it is busy
+REFUSALS = (HTTPError, ConnectionError, TimeoutError)
 WAITS = (1, 2, 4, 8)  # seconds before each further attempt
 LONGEST_WAIT = 60  # seconds, of those that the Hub asks for
 AGAIN = "run the same command again, which sends nothing twice"
@@ -31,6 +32,8 @@ def publish(
     merge: bool = False,
 ) -> str:
     """Publish weights, code, processor, card and scores.
+
+    What an earlier model left in the repository and this one does not have is removed; files of other kinds stay.
 
     Args:
         where: A run directory, or a folder that `save_pretrained` wrote (its card says "Not measured").
@@ -92,22 +95,28 @@ def push(tree: Path, repo_id: str, message: str, private: bool, revision: str | 
             raise AccessError(f"{repo_id} has no revision '{revision}': create the branch first")
         name = api.create_repo(repo_id, private=private or None, exist_ok=True).repo_id
         paths = {path.relative_to(tree).as_posix(): path for path in sorted(tree.rglob("*")) if path.is_file()}
-        old = [
-            file
-            for file in api.list_repo_files(name, revision=revision)
-            if file not in paths and any(fnmatch(file, pattern) for pattern in WRITTEN)
-        ]
+        old = [file for file in api.list_repo_files(name, revision=revision) if file not in paths and is_ours(file)]
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             CommitOperationAdd(file, path) for file, path in paths.items()
         ]
         operations += [CommitOperationDelete(file) for file in old]  # of an earlier model: it would be loaded, too
-        done = api.create_commit(name, operations, commit_message=message, revision=revision, create_pr=create_pr)
+        try:
+            done = api.create_commit(name, operations, commit_message=message, revision=revision, create_pr=create_pr)
+        except RuntimeError as error:  # as which huggingface_hub tells that a large file did not go up
+            if isinstance(error.__cause__, REFUSALS):
+                raise error.__cause__ from None
+            raise
         return str(done.pr_url or done.commit_url)
 
     try:
         return patiently(attempt)
-    except (HTTPError, ConnectionError, TimeoutError) as error:
+    except REFUSALS as error:
         raise AccessError(refusal(error, repo_id)) from error
+
+
+def is_ours(file: str) -> bool:
+    """Whether a file of a repository is of a kind that publishing writes: at the root, and scores in their folder."""
+    return any(fnmatch(file, pattern) and file.count("/") == pattern.count("/") for pattern in WRITTEN)
 
 
 def patiently(attempt: Callable[[], str]) -> str:
@@ -115,7 +124,7 @@ def patiently(attempt: Callable[[], str]) -> str:
     for wait in WAITS:
         try:
             return attempt()
-        except (HTTPError, ConnectionError, TimeoutError) as error:
+        except REFUSALS as error:
             if constants.HF_HUB_OFFLINE or not is_passing(error):
                 raise
             time.sleep(max(wait, _asked_wait(error)))

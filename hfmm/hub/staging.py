@@ -12,7 +12,7 @@ from hfmm import __version__, catalogue
 from hfmm.catalogue import Row
 from hfmm.errors import DataError, UsageError
 from hfmm.hub.bundle import CONFIG, PREFIX, bundle
-from hfmm.hub.checks import check_finite, check_no_pickles, check_private
+from hfmm.hub.checks import check_finite, check_fits, check_no_pickles, check_private
 from hfmm.hub.model_index import evaluation_files, hub_card
 
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -58,14 +58,16 @@ def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
         raise UsageError(f"{where} holds no low-rank adapters (no {ADAPTER}): publish it without --merge")
     _check_whole(where, tree)
     row = row_of(tree)
+    check_finite(sorted(tree.glob("*.safetensors")))
+    if row.origin == "hfmm":
+        check_fits(tree, row)
     bundle(tree)
     results = tree / "results.json"
-    rows: list[dict[str, Any]] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
+    rows: list[dict[str, Any]] = _read(results) if results.exists() else []
     texts = {"README.md": hub_card(row, rows, repo_id, _reader(row, tree)), "LICENSE": NOTICE, **evaluation_files(rows)}
     for name, text in texts.items():
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text(text, encoding="utf-8")
-    check_finite(sorted(tree.glob("*.safetensors")))
     check_private(tree)
     return row
 
@@ -77,14 +79,18 @@ def row_of(folder: Path) -> Row:
         UsageError: The catalogue does not have it.
         DataError: Its configuration is damaged.
     """
-    try:
-        model_type = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("model_type", "")
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{CONFIG} is damaged ({error}): save or train the model again") from error
+    model_type = _read(folder / CONFIG).get("model_type", "")
     row = catalogue.find(model_type.removeprefix(PREFIX))
     if row is None or not row.auto:
         raise UsageError(f"'{model_type}' is no architecture of the catalogue: `hfmm list` shows what is")
     return row
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path.name} is damaged ({error}): save or train the model again") from error
 
 
 def _check_whole(where: Path, tree: Path) -> None:
@@ -95,7 +101,7 @@ def _check_whole(where: Path, tree: Path) -> None:
     if not found:
         raise UsageError(f"{where} holds no weights: no .safetensors file in it")
     for index in tree.glob("*.safetensors.index.json"):
-        missing = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) - found
+        missing = set(_read(index)["weight_map"].values()) - found
         if missing:
             raise DataError(f"{where}: {index.name} names {min(missing)}, which is not there: copy it again")
 
@@ -109,7 +115,7 @@ def _reader(row: Row, tree: Path) -> str | None:
 
 def _merged(where: Path, tree: Path, merge: bool) -> None:
     """Write the model that adapters make of their base."""
-    base = json.loads((where / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    base = _read(where / ADAPTER)["base_model_name_or_path"]
     if not base:
         raise UsageError(f"{where} holds low-rank adapters that do not say what they adapt: train with --init-from")
     if not merge:

@@ -24,11 +24,19 @@ MAX_WAITING, MAX_RUNNING = 20, 2
 KEPT_SECONDS = 3600
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.png"))
 CSS = """
-.gradio-container { max-width: 72rem !important; margin: auto }
+.gradio-container { width: 100%; max-width: 72rem !important; margin: 0 auto }
 footer { margin-top: 1rem !important }
 #caption textarea { font-size: 1.15rem; font-weight: 600 }
+#best *, #said * { font-family: var(--font) !important; overflow-wrap: anywhere }
+/* galleries as tall as what they hold, words under the pictures, sheets uncropped */
+#words .grid-wrap, #sheets .grid-wrap { max-height: none; overflow: visible; padding-top: 1.8rem }
+#words .thumbnail-item, #sheets .thumbnail-item { aspect-ratio: auto; height: auto; background: none }
+#words .thumbnail-item img, #sheets .thumbnail-item img { height: auto; object-fit: contain }
+#words .caption-label, #sheets .caption-label {
+  position: static; max-width: none; border: 0; white-space: normal; text-align: center; font-size: .9rem }
+#sheets .grid-container { align-items: start; grid-template-rows: none }
 @media (max-width: 640px) {
-  .gradio-container main, .gradio-container .app { padding: .6rem !important }
+  #words .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) }
   #sheets .grid-container { grid-template-columns: 1fr !important }
 }
 """
@@ -138,9 +146,9 @@ def build(captioners: Sequence[Captioner], title: str = "Image captioning") -> g
                     models = gr.CheckboxGroup(names, value=names[:4], label="Captioners", elem_id="models")
                     ask_all = gr.Button("Compare", variant="primary", elem_id="ask_all")
                     said = gr.Dataframe(
-                        headers=["captioner", "caption", "score"],
+                        headers=["model", "caption", "score"],
                         datatype=["str", "str", "number"],
-                        column_widths=["30%", "48%", "22%"],
+                        column_widths=["28%", "46%", "26%"],
                         label="Captions",
                         wrap=True,
                         interactive=False,

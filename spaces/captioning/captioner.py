@@ -100,7 +100,7 @@ def describe(captioner: Captioner, picture: Image.Image, count: int) -> Answer:
         output_scores=True,
     )
     captions = processor.tokenizer.batch_decode(output.sequences, skip_special_tokens=True)
-    scores = [round(score, 3) for score in output.sequences_scores.tolist()]
+    scores = [round(score, 2) for score in output.sequences_scores.tolist()]
     words = output.sequences[0, 1:].tolist()
     if model.generation_config.eos_token_id in words:
         words = words[: words.index(model.generation_config.eos_token_id)]

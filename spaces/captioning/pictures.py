@@ -99,7 +99,9 @@ def overlay(picture: Image.Image, attention: np.ndarray) -> Image.Image:
 
 
 def sheet_of(panels: Sequence[tuple[Image.Image, str]], columns: int = 4) -> Image.Image:
-    """All panels of an answer on one sheet, each over its word."""
+    """All panels of an answer on one sheet, each over its word; a single one as it is."""
+    if len(panels) == 1:
+        return panels[0][0]
     step, gap = FONT_SIZE + 8, 6
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
@@ -108,6 +110,5 @@ def sheet_of(panels: Sequence[tuple[Image.Image, str]], columns: int = 4) -> Ima
     for index, (picture, word) in enumerate(panels):
         left, top = gap + index % columns * (SIDE + gap), gap + index // columns * (SIDE + step + gap)
         sheet.paste(picture, (left, top))
-        if len(panels) > 1:
-            draw.text((left, top + SIDE + 2), word, INK, face)
+        draw.text((left, top + SIDE + 2), word, INK, face)
     return sheet

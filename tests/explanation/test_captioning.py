@@ -31,6 +31,16 @@ def test_attention_of_every_word(picture, tmp_path):
     assert "data:image/png;base64," in (tmp_path / "why.html").read_text()
 
 
+def test_hard_attention_shows_the_place_that_it_read(picture):
+    model, processor = (
+        hfmm.create_model("show_attend_tell", preset="hard").eval(),
+        hfmm.create_processor("show_attend_tell"),
+    )
+    data = explain_caption(model, processor, picture, num_beams=1, max_new_tokens=4).to_dict()
+    likeliest = [np.unravel_index(np.argmax(attention), (8, 8)) for attention in data["attention"]]
+    assert data["read"] == [[int(row), int(column)] for row, column in likeliest]
+
+
 def test_without_attention_the_best_captions_are_shown(picture):
     model, processor = hfmm.create_model("show_and_tell").eval(), hfmm.create_processor("show_and_tell")
     data = explain_caption(model, processor, picture, max_new_tokens=5).to_dict()

@@ -10,6 +10,7 @@ def hub_of_module():
     """One server for the tests of a file; each test names repositories of its own."""
     with HubServer() as server:
         yield server
+    assert server.crashes == []
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_published_again_it_replaces_what_was_there_and_keeps_what_is_not_ours(h
         first = HfApi().model_info("me/replaced").sha
         hfmm.publish(run, "me/replaced")  # nothing new, so no commit
         same = HfApi().model_info("me/replaced").sha == first
-        HfApi().upload_file(path_or_fileobj=b"mine", path_in_repo="notes/mine.txt", repo_id="me/replaced")
+        HfApi().upload_file(path_or_fileobj=b"mine", path_in_repo="notes/mine.py", repo_id="me/replaced")
         hfmm.publish(other, "me/replaced")
         return same
 
@@ -188,5 +188,5 @@ def test_published_again_it_replaces_what_was_there_and_keeps_what_is_not_ours(h
     assert hub.run(send, tmp_path / "sender", run=finished, other=tmp_path / "other")
     names = hub.snapshot("me/replaced").keys()
     assert "modeling_vgg.py" in names
-    assert "notes/mine.txt" in names
+    assert "notes/mine.py" in names
     assert [name for name in names if re.search("show_attend|processor|recipe|eval_results", name)] == []

@@ -1,5 +1,6 @@
 """What is published: what is written, and what is refused."""
 
+import json
 import shutil
 
 import pytest
@@ -122,6 +123,19 @@ def add(name, text):
     return lambda run: (run / name).write_text(text)
 
 
+def change(field, value):
+    def spoil(run):
+        config = json.loads((run / "config.json").read_text())
+        (run / "config.json").write_text(json.dumps({**config, field: value}))
+
+    return spoil
+
+
+def drop_weight(run):
+    weights = load_file(run / WEIGHTS)
+    save_file(dict(list(weights.items())[1:]), run / WEIGHTS, {"format": "pt"})
+
+
 HOME = "/".join(["", "home", "ada", "pictures"])
 SPOILED = {
     "not a number": (lambda run: spoil_weights(run, float("nan")), DataError, "is not finite"),
@@ -133,6 +147,11 @@ SPOILED = {
     "a home": (add("recipe.yaml", f"data: {HOME}\n"), DataError, r"recipe\.yaml, line 1, holds a home directory"),
     "no weights": (lambda run: (run / WEIGHTS).unlink(), UsageError, "no .safetensors file"),
     "no configuration": (lambda run: (run / "config.json").unlink(), UsageError, r"no config\.json"),
+    "a weight is missing": (drop_weight, DataError, "not those of config.json: .* not there in the weights"),
+    "another size": (change("vocab_size", 60), DataError, "not those of config.json: "),
+    "no sense": (change("bos_token_id", 2), DataError, "describes no model .* must be three different words"),
+    "another class": (change("architectures", ["Other"]), DataError, "has no class Other"),
+    "half the results": (add("results.json", "[{"), DataError, r"results\.json is damaged"),
     "half a configuration": (add("config.json", '{"model_type": '), DataError, r"config\.json is damaged"),
     "another's model": (lambda run: CLIPConfig(model_type="x").save_pretrained(run), UsageError, "no architecture of"),
     "a shard is missing": (

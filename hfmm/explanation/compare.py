@@ -55,10 +55,11 @@ def compare(
 
 def _score(loaded: Loaded, picture: Image.Image, generation: dict[str, Any]) -> float | None:
     """The sequence score of the caption; greedy decoding reports none."""
-    inputs = loaded.processor(images=picture).to(loaded.model.device)
+    model: Any = loaded.model
+    inputs = loaded.processor(images=picture).to(model.device)
     asked = {**generation, "return_dict_in_generate": True, "output_scores": True}
     with torch.inference_mode():
-        scores = loaded.model.generate(**inputs, **asked).get("sequences_scores")
+        scores = model.generate(**inputs, **asked).get("sequences_scores")
     return None if scores is None else float(scores[0])
 
 

@@ -109,7 +109,7 @@ def push(tree: Path, repo_id: str, message: str, private: bool, revision: str | 
         return str(done.pr_url or done.commit_url)
 
     try:
-        return patiently(attempt)
+        return patiently(attempt, once_sent=create_pr)
     except REFUSALS as error:
         raise AccessError(refusal(error, repo_id)) from error
 
@@ -119,13 +119,19 @@ def is_ours(file: str) -> bool:
     return any(fnmatch(file, pattern) and file.count("/") == pattern.count("/") for pattern in WRITTEN)
 
 
-def patiently(attempt: Callable[[], str]) -> str:
-    """Try again when the Hub is busy or the connection breaks, later each time."""
+def patiently(attempt: Callable[[], str], once_sent: bool = False) -> str:
+    """Try again when the Hub is busy or the connection breaks, later each time.
+
+    Args:
+        attempt: What is tried.
+        once_sent: It must not be done twice, as opening a pull request: where an answer is lost, it may have been done.
+    """
     for wait in WAITS:
         try:
             return attempt()
         except REFUSALS as error:
-            if constants.HF_HUB_OFFLINE or not is_passing(error):
+            answered = isinstance(error, HfHubHTTPError)
+            if constants.HF_HUB_OFFLINE or not is_passing(error) or (once_sent and not answered):
                 raise
             time.sleep(max(wait, _asked_wait(error)))
     return attempt()

@@ -105,6 +105,8 @@ def describe(captioner: Captioner, picture: Image.Image, count: int) -> Answer:
     if model.generation_config.eos_token_id in words:
         words = words[: words.index(model.generation_config.eos_token_id)]
     seen = seen_by(processor, picture)
+    if not words:
+        return Answer(captions, scores, [(seen, "the picture; this caption has no words")])
     maps = attention_of(model, inputs["pixel_values"], words)
     if maps is None:
         return Answer(captions, scores, [(seen, "the picture; this architecture has no attention map")])
@@ -123,8 +125,6 @@ def attention_of(model: Any, pixels: torch.Tensor, words: list[int]) -> np.ndarr
     Returns:
         (T, h, w), or None for a model without attention over a square of regions.
     """
-    if not words:
-        return None
     attentions = model(pixel_values=pixels, labels=torch.tensor([words], device=pixels.device)).get("cross_attentions")
     if not attentions or attentions[0].ndim != 3:
         return None

@@ -1,6 +1,7 @@
-"""The captioning app: its endpoints, its limits, and its page in a real browser, with two random models."""
+"""The captioning app: its endpoints and its limits, and the command that serves it."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -10,10 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
-import hfmm
 from hfmm.cli import demo
 from hfmm.errors import UsageError
 
@@ -22,45 +21,6 @@ if find_spec("gradio") is None:
 
 NAMES = ("show_attend_tell", "show_and_tell")
 FIRST, SECOND = "show attend tell (show_attend_tell)", "show and tell (show_and_tell)"
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-SCREENS = {
-    "desktop": {"width": 1280, "height": 1200, "deviceScaleFactor": 1, "mobile": False},
-    "phone": {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
-}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Two random captioners, and things to upload."""
-    root = tmp_path_factory.mktemp("space")
-    torch.manual_seed(0)
-    for name in NAMES:
-        model = hfmm.create_model(name)
-        model.generation_config.max_new_tokens = 5
-        model.save_pretrained(root / name)
-        hfmm.create_processor(name).save_pretrained(root / name)
-    hfmm.load_data("scenes", split="test")[3]["image"].save(root / "scene.png")
-    Image.new("1", (13_000, 13_000)).save(root / "huge.png")  # a few kilobytes
-    Image.new("1", (20_000, 20_000)).save(root / "bomb.png")
-    (root / "words.txt").write_text("no picture")
-    (root / "words.png").write_text("no picture")
-    (root / "heavy.png").write_bytes(bytes(6_000_000))
-    return root
-
-
-@pytest.fixture(scope="module")
-def address(files, tmp_path_factory):
-    """The running app."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-    app, page = demo.open_app([str(files / name) for name in NAMES])
-    _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
-    yield url
-    page.close(verbose=False)
-    patch.undo()
 
 
 # Endpoints
@@ -160,120 +120,11 @@ def test_heavy_files_are_refused(ask):
 
 def test_the_queue_is_bounded_and_uploads_are_deleted(files):
     _, page = demo.open_app([str(files / NAMES[0])])
-    assert page.max_threads
     assert page._queue.max_size == 20
     assert page.delete_cache == (3600, 3600)
-    assert {function.concurrency_limit for function in page.fns.values() if function.api_name in NAMES} <= {2}
+    limits = {function.api_name: function.concurrency_limit for function in page.fns.values()}
+    assert (limits["caption"], limits["compare"]) == (2, 2)
     assert not page.analytics_enabled
-
-
-# Page
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Debian's Chromium; it sees loopback only because it is started without a network's services."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if find_spec("selenium") is None or chromium is None or driver is None:
-        pytest.skip("the page is looked at with selenium and Debian's chromium and chromium-driver, which are not here")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    window = webdriver.Chrome(options=options, service=Service(driver))
-    yield window
-    window.quit()
-
-
-class Page:
-    """What a person does on the page."""
-
-    def __init__(self, browser, address):
-        self.browser = browser
-        browser.get_log("browser")  # what came before is not of this page
-        browser.get(address)
-        self.wait(lambda: self.all("#picture input[type=file]"))
-
-    def all(self, selector):
-        return self.browser.find_elements("css selector", selector)
-
-    def wait(self, condition):
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        return WebDriverWait(self.browser, 60).until(lambda _: condition())
-
-    def upload(self, path):
-        self.all("#picture input[type=file]")[0].send_keys(str(path))
-
-    def click(self, selector, text=""):
-        button = next(found for found in self.all(selector) if text in found.text)
-        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", button)
-
-    def caption(self):
-        return self.all("#caption textarea")[0].get_attribute("value")
-
-    def loaded(self, selector):
-        """Pictures that the browser has decoded."""
-        script = "return [...document.querySelectorAll(arguments[0])].filter(i => i.naturalWidth > 0).length"
-        return self.browser.execute_script(script, selector)
-
-    def toast(self):
-        return self.wait(lambda: " ".join(found.text for found in self.all(".toast-body")))
-
-    def errors(self):
-        return [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
-
-    def width(self):
-        """Pixels from side to side, what one would have to scroll to included."""
-        return self.browser.execute_script("return document.documentElement.scrollWidth")
-
-
-@pytest.fixture(params=SCREENS)
-def page(request, browser, address):
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SCREENS[request.param])
-    yield Page(browser, address)
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_a_person_uploads_a_picture_and_reads_the_answers(page, files, browser, tmp_path, request):
-    screen = SCREENS["phone" if "phone" in request.node.name else "desktop"]
-    page.upload(files / "scene.png")
-    page.wait(lambda: page.loaded("#picture img"))
-    page.click("#ask")
-    page.wait(page.caption)
-    page.wait(lambda: page.loaded("#words img") >= 1)
-    assert page.caption() in page.all("#best")[0].text.replace("\n", " ")
-    assert page.width() <= screen["width"]
-    assert max(panel.rect["x"] + panel.rect["width"] for panel in page.all("#words img")) <= screen["width"]
-    page.click("button[role=tab]", "Compare")
-    page.wait(lambda: page.all("#ask_all")[0].is_displayed())
-    page.click("#ask_all")
-    page.wait(lambda: page.loaded("#sheets img") == 2)
-    assert FIRST.partition(" (")[0] in page.all("#said")[0].text
-    assert page.width() <= screen["width"]
-    assert browser.save_screenshot(str(tmp_path / "page.png"))
-    assert Image.open(tmp_path / "page.png").size == (screen["width"], screen["height"])
-    assert page.errors() == []
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
-    assert [url for url in asked if not url.startswith(("http://127.0.0.1", "data:", "blob:", "chrome"))] == []
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("huge.png", "the limit is 40 megapixels"), ("words.png", "no picture that can be read"), ("words.txt", "image")],
-)
-@pytest.mark.parametrize("page", ["desktop"], indirect=True)
-def test_a_person_who_uploads_something_else_is_told(page, files, name, message):
-    page.upload(files / name)
-    if not name.endswith(".txt"):  # the page itself refuses what is not called a picture
-        page.wait(lambda: page.all("#picture img"))
-        page.click("#ask")
-    assert message in page.toast()
 
 
 # `hfmm demo`
@@ -308,6 +159,33 @@ def test_own_code_needs_a_pinned_repository(monkeypatch):
     monkeypatch.setenv("HFMM_TRUST_REMOTE_CODE", "1")
     with pytest.raises(ValueError, match="pin the repository to a commit"):
         load("me/sat@main")
+
+
+def test_it_runs_where_hfmm_is_not_installed(files, tmp_path):
+    """On a bundle, as a Space does."""
+    from hfmm.hub.bundle import bundle
+
+    shutil.copytree(files / NAMES[0], tmp_path / "out")
+    bundle(tmp_path / "out")
+    code = """
+import sys
+sys.modules["hfmm"] = None  # importing it raises
+sys.path.insert(0, sys.argv[1])
+import app
+from PIL import Image
+captioner = app.load(sys.argv[2])
+app.build([captioner])
+answer = app.describe(captioner, Image.open(sys.argv[3]).convert("RGB"), 2)
+print(answer.captions[0], len(answer.captions))
+print(*(word for _, word in answer.panels), len(answer.captions))
+"""
+    command = [sys.executable, "-c", code, *map(str, (demo.folder_of("captioning"), "out", files / "scene.png"))]
+    environment = {**os.environ, "HFMM_TRUST_REMOTE_CODE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    said, words = done.stdout.splitlines()
+    assert said == words  # a panel a word
+    assert said.endswith(" 2")
 
 
 def test_requirements_are_exact_and_few():

@@ -24,6 +24,7 @@ class ShowAndTellConfig(PreTrainedConfig):
         image_feature_size: Width of CNN(I): the map's channels, or channels x height x width when flattened.
         feature_pooling: "mean" over the map, or "flatten", for small maps in which places must stay apart.
         lstm_bias: Biases in the gates; the paper has none, the released TensorFlow code has them.
+        forget_bias: First value of the forget gate's bias, with `lstm_bias`; the released code adds a constant 1.
         lstm_output_tanh: m_t = o_t * tanh(c_t), as in the released code; m_t = o_t * c_t in the paper.
         feed_image_every_step: Show the picture at every step, and not at t = -1 alone; the paper finds it worse.
         dropout: On what enters and leaves the LSTM.
@@ -40,6 +41,7 @@ class ShowAndTellConfig(PreTrainedConfig):
     image_feature_size: int = 1024
     feature_pooling: Literal["mean", "flatten"] = "mean"
     lstm_bias: bool = False
+    forget_bias: float | int = 1.0
     lstm_output_tanh: bool = False
     feed_image_every_step: bool = False
     dropout: float | int = 0.3

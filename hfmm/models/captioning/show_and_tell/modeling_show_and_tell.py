@@ -235,7 +235,7 @@ class ShowAndTellPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Uniform weights, as in the released code, whose constant forget bias of 1 is the bias' first value here."""
+        """Uniform weights, as in the released code, whose constant in the forget gate is its bias' first value here."""
         super()._init_weights(module)
         limit = self.config.initializer_range
         if isinstance(module, nn.Linear | nn.Embedding):
@@ -243,8 +243,8 @@ class ShowAndTellPreTrainedModel(PreTrainedModel):
         elif isinstance(module, ShowAndTellLSTM):
             init.uniform_(module.recurrent_weight, -limit, limit)
             if module.input_gates.bias is not None:
-                gate = torch.arange(4, device=module.input_gates.bias.device).repeat_interleave(self.config.hidden_size)
-                init.copy_(module.input_gates.bias, (gate == 1).to(module.input_gates.bias.dtype))
+                first = torch.tensor([0.0, self.config.forget_bias, 0.0, 0.0])  # i, f, g, o
+                init.copy_(module.input_gates.bias, first.repeat_interleave(self.config.hidden_size))
 
 
 class ShowAndTellEncoder(ShowAndTellPreTrainedModel):

@@ -1,10 +1,11 @@
 """Presets of Show and Tell.
 
 `paper` and `im2txt` have their decoders' published sizes; ResNet-50 stands in for GoogLeNet (its first three stages,
-1,024 channels) and for Inception-v3 (all of it, 2,048 channels). `tiny` flattens a small net's last map, as the fully
-connected layers of the nets of the time did, so that it can tell places apart; its weights start wider than the released
-code's 0.08, because a memory without biases halves at every word, and in a small LSTM the picture would be gone before the
-first word that needs it.
+1,024 channels) and for Inception-v3 (all of it, 2,048 channels).
+
+`tiny` flattens a small net's last map, as the fully connected layers of the nets of the time did, so that it can tell
+places apart. Its gates have biases: without them a small LSTM forgets half of its memory at every word, and the picture
+is gone before the first word that needs it (it then takes many times longer to learn anything of the picture).
 """
 
 _IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
@@ -13,13 +14,20 @@ _HALF = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
 PRESETS: dict[str, dict[str, dict]] = {
     "tiny": {
         "config": {
-            "backbone_config": {"model_type": "hfmm_small_cnn", "hidden_sizes": [24, 48, 96], "normalization": "batch"},
+            "backbone_config": {
+                "model_type": "hfmm_small_cnn",
+                "hidden_sizes": [32, 64, 128, 128],
+                "num_residual_blocks": 0,
+                "normalization": "batch",
+            },
             "hidden_size": 256,
             "embedding_size": 128,
-            "image_feature_size": 96 * 8 * 8,
+            "image_feature_size": 128 * 4 * 4,
             "feature_pooling": "flatten",
+            "lstm_bias": True,
+            "forget_bias": 4.0,
             "dropout": 0.0,
-            "initializer_range": 0.15,
+            "initializer_range": 0.12,
         },
         "processor": {"image_size": 64, **_HALF},
         "generation": {"num_beams": 3, "length_penalty": 0.0, "early_stopping": "never", "max_new_tokens": 48},

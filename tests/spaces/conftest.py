@@ -1,0 +1,67 @@
+"""The captioning app, running on loopback with two random models, and a browser to look at it."""
+
+import shutil
+from importlib.util import find_spec
+
+import pytest
+import torch
+from PIL import Image
+
+import hfmm
+from hfmm.cli import demo
+
+NAMES = ("show_attend_tell", "show_and_tell")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Two random captioners, and things to upload."""
+    root = tmp_path_factory.mktemp("space")
+    torch.manual_seed(0)
+    for name in NAMES:
+        model = hfmm.create_model(name)
+        model.generation_config.max_new_tokens = 5
+        model.save_pretrained(root / name)
+        hfmm.create_processor(name).save_pretrained(root / name)
+    hfmm.load_data("scenes", split="test")[3]["image"].save(root / "scene.png")
+    Image.new("1", (13_000, 13_000)).save(root / "huge.png")  # a few kilobytes
+    Image.new("1", (20_000, 20_000)).save(root / "bomb.png")
+    (root / "words.txt").write_text("no picture")
+    (root / "words.png").write_text("no picture")
+    (root / "heavy.png").write_bytes(bytes(6_000_000))
+    return root
+
+
+@pytest.fixture(scope="session")
+def address(files, tmp_path_factory):
+    """The running app."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+    app, page = demo.open_app([str(files / name) for name in NAMES])
+    _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
+    yield url
+    page.close(verbose=False)
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Debian's Chromium, headless, with a profile of its own."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if find_spec("selenium") is None or chromium is None or driver is None:
+        pytest.skip("the page is looked at with selenium and Debian's chromium and chromium-driver, which are not here")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    window = webdriver.Chrome(options=options, service=Service(driver))
+    yield window
+    window.quit()

@@ -13,7 +13,7 @@ from hfmm import catalogue
 from hfmm.hub import cards
 
 ROOT = Path(__file__).resolve().parent.parent
-SAME = ("data", "split", "examples", "preset", "how", "steps", "seed")
+SAME = ("data", "split", "examples", "preset", "how", "seed")
 
 
 def collect(run: Path) -> None:

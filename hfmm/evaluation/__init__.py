@@ -96,6 +96,12 @@ def _seen(trained_on: Mapping[str, Any]) -> list[str]:
     return [caption for captions in examples.column("captions") for caption in captions]
 
 
+def _steps(where: str | Path, recipe: Mapping[str, Any]) -> int | None:
+    """After how many steps the kept weights were taken, as training noted it."""
+    noted = (row["steps"] for row in read_results(Path(where)) if row["how"] == "hfmm train")
+    return next(noted, recipe.get("max_steps"))
+
+
 def evaluate(
     where: str | Path,
     data: str | None = None,
@@ -145,7 +151,7 @@ def evaluate(
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
-        "steps": recipe.get("max_steps"),
+        "steps": _steps(where, recipe),
         "hardware": hardware(),
     }
     return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]

@@ -49,7 +49,7 @@ def add_result(run: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
         All rows, the new one last.
     """
     full = with_reported(row)
-    same = ("data", "split", "examples", "how", "steps")
+    same = ("data", "split", "examples", "how")
     rows = [old for old in read_results(run) if any(old[key] != full[key] for key in same)]
     write_atomically(run / RESULTS, json.dumps([*rows, full], indent=2, ensure_ascii=False) + "\n")
     return [*rows, full]

@@ -14,7 +14,6 @@ from hfmm.catalogue import Row
 from hfmm.errors import UsageError
 
 BETWEEN = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
-COLUMNS = ("data", "split", "examples", "preset", "metric", "deck", "paper", "measured here", "how", "on what")
 
 
 def path_of(name: str) -> Path:
@@ -38,26 +37,20 @@ def measured(name: str) -> list[dict[str, Any]]:
 
 
 def results_table(rows: list[dict[str, Any]]) -> str:
-    """Rows of `results.json` as a table; deck, paper and measured stand in columns of their own."""
+    """Rows of `results.json` as a table: a line what was measured, and under it what deck and paper report."""
     if not rows:
         return "Not measured."
-    lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    heads = ["data", "split", "examples", "preset", "by", *names, "how"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for row in rows:
-        on_what = f"{row['steps']} steps, seed {row['seed']}, {row['hardware']}, {row['date']}"
-        for metric, value in row["metrics"].items():
-            said = [f"{row[kind][metric]:g}" if metric in row[kind] else "" for kind in ("deck", "paper")]
-            cells = [
-                row["data"],
-                row["split"],
-                row["examples"],
-                row["preset"],
-                metric,
-                *said,
-                f"{value:.3f}",
-                row["how"],
-                on_what,
-            ]
-            lines.append(f"| {' | '.join(map(str, cells))} |")
+        how = f"{row['how']}; {row['steps']} steps, seed {row['seed']}, {row['hardware']}, {row['date']}"
+        told = (("measured here", row["metrics"], how), ("deck", row["deck"], ""), ("paper", row["paper"], ""))
+        for who, values, note in told:
+            if values:
+                scores = [f"{values[name]:.3f}" if name in values else "" for name in names]
+                cells = [row["data"], row["split"], row["examples"], row["preset"], who, *scores, note]
+                lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 

@@ -20,7 +20,11 @@ def test_numbers_come_from_results(tmp_path):
     assert "Not measured." in cards.run_card(row, tmp_path)
     (tmp_path / "results.json").write_text(json.dumps([ROW]))
     card = cards.run_card(row, tmp_path)
-    assert "| flickr8k_1k | test | 100 | tiny | bleu_1 | 0.67 |  | 0.512 | hfmm evaluate |" in card
+    assert "| data | split | examples | preset | by | bleu_1 | cider | how |" in card
+    assert (
+        "| flickr8k_1k | test | 100 | tiny | measured here | 0.512 | 0.300 | hfmm evaluate; 5 steps, seed 0, " in card
+    )
+    assert "| flickr8k_1k | test | 100 | tiny | deck | 0.670 |  |  |" in card
     assert card.count("<!-- results -->") == card.count("<!-- /results -->") == 1
 
 

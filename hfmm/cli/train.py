@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hfmm.cli.common import Parser, print_json, talk
+from hfmm.cli.common import Parser, print_json
 from hfmm.errors import UsageError
 
 
@@ -42,12 +42,13 @@ def parser() -> Parser:
 
 def run(words: Sequence[str]) -> int:
     given = vars(parser().parse(words))
-    as_json, dry, quiet = given.pop("json"), given.pop("dry_run"), given["quiet"]
+    as_json, dry = given.pop("json"), given.pop("dry_run")
     arguments = arguments_of(given)
     if dry:
         from hfmm.training.plan import plan
 
-        facts = plan(**arguments)
+        about_the_directory = ("output_dir", "overwrite", "quiet")  # a plan writes nothing
+        facts = plan(**{name: value for name, value in arguments.items() if name not in about_the_directory})
         print_json(facts) if as_json else print("\n".join(f"{name}: {value}" for name, value in facts.items()))
         return 0
     from hfmm.training.run import train
@@ -56,7 +57,6 @@ def run(words: Sequence[str]) -> int:
     if as_json:
         print_json({"output_dir": str(finished.output_dir), "metrics": dict(finished.metrics)})
     else:
-        talk("", quiet)
         print(finished.output_dir)
     return 0
 

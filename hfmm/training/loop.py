@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import send_to_device
+from accelerate.utils import gather_object, send_to_device
 from torch import Tensor
 
 from hfmm.errors import DivergedError
@@ -70,6 +70,7 @@ class Loop:
     max_steps: int
     accumulation: int = 1
     suspects: list[str] = field(default_factory=list, init=False)  # ids of examples that a bad value may come from
+    guilty: bool = field(default=False, init=False)  # whether the bad value was seen on this process
 
     def run(self, batches: Iterable[Batch], first_step: int) -> Iterator[tuple[int, dict[str, float]]]:
         """Take a step for every `accumulation` batches; yield the number of steps taken and the step's means."""
@@ -96,6 +97,7 @@ class Loop:
             gather=gather_with_gradient,
             unwrap=self.accelerator.unwrap_model,
         )
+        self.guilty = False
         self.suspects = [name for batch in micro_batches for name in batch["example_ids"]]
         generators = [self.objective.turns(batch, context) for batch in micro_batches]
         logs: dict[str, float] = {}
@@ -136,7 +138,7 @@ class Loop:
                 if turn is None:
                     continue
                 if not torch.isfinite(turn.loss.detach()):
-                    self.suspects = list(batches[micro]["example_ids"])
+                    self.guilty, self.suspects = True, list(batches[micro]["example_ids"])
                 self.accelerator.backward(turn.loss)
             turns.append(turn._replace(loss=turn.loss.detach()))
         if turns and len(turns) != len(generators):
@@ -179,7 +181,9 @@ class Loop:
 
     def _diverged(self, what: str, value: float, step: int) -> DivergedError:
         """The error for a value that is not finite, naming the examples of the micro-batch where it was seen."""
-        named = ", ".join(self.suspects[:8])
+        seen = gather_object([(self.guilty, self.suspects)])  # every process knows of the same sum and comes here
+        suspects = [name for guilty, names in sorted(seen, key=lambda item: not item[0]) for name in names]
+        named = ", ".join(suspects[:8])
         return DivergedError(
             f"the {what} of step {step + 1} is {value}, examples {named}: the last checkpoint is kept; "
             "lower the learning rate, clip the gradient, or look at these examples"

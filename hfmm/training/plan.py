@@ -19,9 +19,6 @@ def plan(
     config: str | None = None,
     overrides: dict[str, Any] | None = None,
     device: str = "auto",
-    output_dir: str | None = None,
-    overwrite: bool = False,
-    quiet: bool = False,
     **flags: Any,
 ) -> dict[str, Any]:
     """Build a run, take a few steps, and say what it would cost; nothing is written.
@@ -32,9 +29,6 @@ def plan(
         config: A YAML file over it.
         overrides: `section.key` to value.
         device: auto, cpu or cuda.
-        output_dir: Not used: nothing is written.
-        overwrite: Not used.
-        quiet: Not used.
         flags: As of `train`.
 
     Returns:

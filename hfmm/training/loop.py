@@ -182,7 +182,8 @@ class Loop:
     def _diverged(self, what: str, value: float, step: int) -> DivergedError:
         """The error for a value that is not finite, naming the examples of the micro-batch where it was seen."""
         seen = gather_object([(self.guilty, self.suspects)])  # every process knows of the same sum and comes here
-        suspects = [name for guilty, names in sorted(seen, key=lambda item: not item[0]) for name in names]
+        any_guilty = any(guilty for guilty, _ in seen)
+        suspects = [name for guilty, names in seen if guilty or not any_guilty for name in names]
         named = ", ".join(suspects[:8])
         return DivergedError(
             f"the {what} of step {step + 1} is {value}, examples {named}: the last checkpoint is kept; "

@@ -39,6 +39,7 @@ class Built:
         recipe: What it was built from.
         row: The architecture's row of the catalogue.
         examples: Training examples.
+        held_out: What is scored while training.
         processor: Built from them, or the starting run's.
         model: The root model: what is saved.
         collator: Makes batches.
@@ -48,6 +49,7 @@ class Built:
     recipe: Recipe
     row: Row
     examples: Examples
+    held_out: Examples
     processor: Any
     model: PreTrainedModel
     collator: collate.CaptionCollator
@@ -121,6 +123,7 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
         **recipe.data.options,
     )
     require(examples, NEEDED_COLUMNS[row.tasks[0]], row.tasks[0])
+    held_out = _held_out(recipe)
     set_matrix_precision(training=True)
     set_threads(recipe.data.workers)
     torch.manual_seed(recipe.seed)
@@ -142,7 +145,15 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     objective.prepare(examples, processor)
     collator = collate.for_task(row.tasks[0])(processor, recipe.data.captions)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
-    return Built(recipe, row, examples, processor, model, collator, loop)
+    return Built(recipe, row, examples, held_out, processor, model, collator, loop)
+
+
+def _held_out(recipe: Recipe) -> Examples:
+    """The first `evaluation.size` examples of the evaluation's split."""
+    section = recipe.evaluation
+    options = {**recipe.data.options, **section.options}
+    examples = data.load(recipe.data.name, split=section.split, columns=recipe.data.columns or None, **options)
+    return examples.select(range(min(section.size, len(examples))))
 
 
 def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:

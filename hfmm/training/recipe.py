@@ -1,7 +1,7 @@
 """A run's settings: one frozen `Recipe` from YAML and the command line, with unknown keys and wrong types refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from types import NoneType, UnionType
@@ -265,9 +265,8 @@ def resolve(
     architecture: str,
     recipe: str = "default",
     config: str | Path | None = None,
-    overrides: Sequence[tuple[Sequence[str], Any]] = (),
 ) -> Recipe:
-    """The recipe of a command: a shipped name or a path, under `--config`, under the command line.
+    """The recipe of a command: a shipped name or a path, under `--config`.
 
     Raises:
         UsageError: An unknown recipe, key or value.
@@ -285,9 +284,4 @@ def resolve(
     if config is not None:
         for key, value in read_yaml(Path(config)).items():
             override(values, [key], value)
-    for keys, value in overrides:
-        override(values, keys, value)
     return from_dict(values)
-
-
-FIELDS = tuple(item.name for item in fields(Recipe))

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from hfmm import data, evaluation
-from hfmm.data.examples import Examples
+from hfmm import evaluation
 from hfmm.data.keyed import KeyedExamples, StepSampler
 from hfmm.device import hardware
 from hfmm.errors import InterruptedRun, ResourceError
@@ -23,7 +22,6 @@ from hfmm.training import pictures
 from hfmm.training.build import Built, build, make_accelerator, parts_table, set_training
 from hfmm.training.flags import default_directory, recipe_of
 from hfmm.training.journal import Journal, rewind, talk
-from hfmm.training.recipe import Recipe
 from hfmm.training.state import Progress, RunDirectory
 
 
@@ -150,17 +148,17 @@ def _advance(built: Built, directory: RunDirectory, progress: Progress, stop: li
     accelerator.init_trackers("hfmm", {"architecture": built.row.name, "seed": recipe.seed})
     set_training(built.model)
     track = accelerator.log if recipe.logging.trackers else lambda values, step: None
-    epoch_size = recipe.data.batch_size * accelerator.num_processes * recipe.accumulation / len(built.examples)
     every = recipe.checkpoints.every
     with Journal(directory.path, progress.step, recipe.max_steps, quiet, accelerator.is_main_process, track) as journal:
         batches = loader(built, progress.step)
+        sampler: Any = batches.batch_sampler
         for step, logs in built.loop.run(batches, progress.step):
             progress.step = step
             progress.seconds += logs.pop("seconds")
             journal.step(step)
             last = step == recipe.max_steps
             if step % recipe.logging.every == 0 or last:
-                journal.log(step, {"epoch": round(step * epoch_size, 4), **logs})
+                journal.log(step, {"epoch": round(sampler.epochs_at(step), 4), **logs})
             improved = _evaluate(built, directory, progress, journal, last)
             enough = recipe.evaluation.early_stopping is not None and progress.stale >= recipe.evaluation.patience
             interrupted = _any_process(built, bool(stop))
@@ -198,8 +196,7 @@ def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal
     for average in averages:
         average.swap()
     try:
-        examples = _held_out(built.recipe)
-        outcome = _score(built, examples)
+        outcome = _score(built)
     finally:
         for average in averages:
             average.swap()
@@ -207,7 +204,7 @@ def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal
     progress.scores = outcome.scores
     journal.log(progress.step, {f"{section.split}/{name}": value for name, value in outcome.scores.items()})
     if built.accelerator.is_main_process:
-        pictures.samples(directory.path, progress.step, outcome, examples)
+        pictures.samples(directory.path, progress.step, outcome, built.held_out)
     if section.early_stopping is None:
         return False
     value = evaluation.chosen(outcome.scores, section.early_stopping)
@@ -218,21 +215,13 @@ def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal
     return False
 
 
-def _held_out(recipe: Recipe) -> Examples:
-    """The first `evaluation.size` examples of the evaluation's split."""
-    section = recipe.evaluation
-    options = {**recipe.data.options, **section.options}
-    examples = data.load(recipe.data.name, split=section.split, columns=recipe.data.columns or None, **options)
-    return examples.select(range(min(section.size, len(examples))))
-
-
 def _note_scores(built: Built, directory: RunDirectory, progress: Progress) -> None:
     """Put the scores of the kept weights into `results.json`."""
     recipe = built.recipe
     row = {
         "data": Path(recipe.data.name).name,
         "split": recipe.evaluation.split,
-        "examples": len(_held_out(recipe)),
+        "examples": len(built.held_out),
         "metrics": progress.best["scores"] if progress.best else progress.scores,
         "how": "hfmm train",
         "architecture": built.row.name,
@@ -244,14 +233,14 @@ def _note_scores(built: Built, directory: RunDirectory, progress: Progress) -> N
     evaluation.add_result(directory.path, row)
 
 
-def _score(built: Built, examples: Examples) -> evaluation.Outcome:
+def _score(built: Built) -> evaluation.Outcome:
     """Score the unwrapped model, its work shared between processes."""
     section, accelerator = built.recipe.evaluation, built.accelerator
     return evaluation.score_model(
         built.row.tasks[0],
         built.model,
         built.processor,
-        examples,
+        built.held_out,
         section.metrics,
         section.generation,
         (accelerator.num_processes, accelerator.process_index),

@@ -39,6 +39,19 @@ def test_stages_halve_the_picture():
     assert SmallCnnConfig().out_features == ["stage2"]
 
 
+def test_cells_of_the_last_map_are_centered_on_their_pixels():
+    """A cell's gradient, with equal weights everywhere, has its center where an overlay draws the cell."""
+    model = SmallCnnBackbone(SmallCnnConfig(hidden_sizes=[8, 8, 8], num_residual_blocks=0)).eval()
+    for stage in model.stages:
+        torch.nn.init.ones_(stage.convolution.weight)
+        stage.normalization = torch.nn.Identity()
+    pixels = torch.ones(1, 3, 64, 64, requires_grad=True)
+    model(pixels).feature_maps[0][0, 0, 4, 4].backward()
+    weight = pixels.grad.sum((0, 1, 2))
+    center = (weight * torch.arange(64)).sum() / weight.sum()
+    assert abs(center - (4 * 8 + 3.5)) <= 0.5
+
+
 def test_the_residual_block_adds_what_its_convolutions_find():
     with seeded():
         block = SmallCnnBackbone(SmallCnnConfig(**TINY)).residual_blocks[0]

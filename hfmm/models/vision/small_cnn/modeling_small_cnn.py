@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import pad, relu
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.backbone_utils import BackboneMixin
@@ -26,16 +26,23 @@ def normalization(kind: str, channels: int) -> nn.Module:
 
 
 class SmallCnnStage(nn.Module):
-    """A convolution of stride 2, normalized. (B, C, H, W) -> (B, C', H/2, W/2)."""
+    """A convolution of stride 2, normalized. (B, C, H, W) -> (B, C', H/2, W/2).
 
-    def __init__(self, in_channels: int, out_channels: int, kind: str) -> None:
+    Padded on all sides, it centers a cell half a pixel up and left of the four pixels that the cell stands for; padded
+    below and right alone, half a pixel down and right. A last stage of the second kind undoes what the others shift, to
+    half a pixel of the picture, so that attention drawn over the picture lies where the model looked.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kind: str, last: bool) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False)
+        self.margins = (0, 1, 0, 1) if last else (0, 0, 0, 0)
+        padding = 0 if last else 1
+        self.convolution = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=padding, bias=False)
         self.normalization = normalization(kind, out_channels)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Halve the picture."""
-        return relu(self.normalization(self.convolution(pixels)))
+        return relu(self.normalization(self.convolution(pad(pixels, self.margins))))
 
 
 class SmallCnnResidualBlock(nn.Module):
@@ -81,8 +88,8 @@ class SmallCnnBackbone(BackboneMixin, SmallCnnPreTrainedModel):
         sizes = config.hidden_sizes
         self.num_features = list(sizes)
         self.stages = nn.ModuleList(
-            SmallCnnStage(before, after, config.normalization)
-            for before, after in zip([config.num_channels, *sizes], sizes, strict=False)
+            SmallCnnStage(before, after, config.normalization, last=index == len(sizes))
+            for index, (before, after) in enumerate(zip([config.num_channels, *sizes], sizes, strict=False), 1)
         )
         self.residual_blocks = nn.ModuleList(
             SmallCnnResidualBlock(sizes[-1], config.normalization) for _ in range(config.num_residual_blocks)

@@ -11,8 +11,7 @@ from typing import Any
 
 from hfmm.cli.common import Parser, talk
 from hfmm.errors import UsageError
-
-SPACES = {"image-captioning": "captioning"}  # by task
+from hfmm.hub.spaces import app_of
 
 
 def run(words: Sequence[str]) -> int:
@@ -58,33 +57,18 @@ def open_app(models: Sequence[str], device: str = "cpu") -> tuple[Any, Any]:
     tasks = sorted({each.row.tasks[0] for each in loaded})
     if len(tasks) > 1:
         raise UsageError(f"one app shows one task, these models have {', '.join(tasks)}")
-    if tasks[0] not in SPACES:
-        raise UsageError(f"there is no app for {tasks[0]}: {', '.join(SPACES)} have one")
-    app = import_app(SPACES[tasks[0]])
+    app = import_app(app_of(loaded[0].row))
     return app, app.build([app.captioner_of(each.model, each.processor, each.where) for each in loaded])
 
 
-def import_app(name: str) -> Any:
-    """The module `spaces/<name>/app.py`, which stands alone and imports its neighbors by their bare names."""
+def import_app(folder: Path) -> Any:
+    """The module `app.py` of a folder, which stands alone and imports its neighbors by their bare names."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    sys.path.insert(0, str(folder_of(name)))
+    sys.path.insert(0, str(folder))
     try:
         return importlib.import_module("app")
     finally:
         sys.path.pop(0)
-
-
-def folder_of(name: str) -> Path:
-    """Where an app is: `hfmm/spaces` in a wheel, `spaces` in a checkout.
-
-    Raises:
-        UsageError: In neither.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for spaces in (package / "spaces", package.parent / "spaces"):
-        if (spaces / name / "app.py").exists():
-            return spaces / name
-    raise UsageError(f"the app '{name}' is not part of this installation: install hfmm again")
 
 
 def _check_extra(mcp: bool) -> None:

@@ -16,6 +16,7 @@ from hfmm.errors import UsageError, unknown
 from hfmm.hub.flatten import PACKAGE, basename, flatten, notice, source_of
 
 METRICS = "hfmm.metrics"
+WRITTEN = ("*.py", "README.md", "requirements.txt")  # and replaced when published again
 GRADIO = "6.31.0"  # the version that the app was written for
 LINE_OF_BACKTICKS = "```"
 ENTRY = '''{notice}
@@ -112,31 +113,22 @@ def metrics() -> dict[str, tuple[str, str]]:
     return found
 
 
-def write_metric(name: str, folder: str | Path, user: str = "user") -> Path:
-    """Write a metric as a Space.
+def write_metric(name: str, folder: Path, repo_id: str) -> None:
+    """Write a metric as the tree of a Space.
 
     Args:
         name: Of the metric.
-        folder: Where the folder `<name>` is made; it must not exist yet.
-        user: Whose Space it will be, for the documentation.
-
-    Returns:
-        The folder of the metric.
+        folder: An empty folder.
+        repo_id: Which Space it will be, for the documentation.
 
     Raises:
-        UsageError: No such metric, or the folder exists.
+        UsageError: No such metric.
     """
     known = metrics()
     if name not in known:
         raise unknown("metric", name, known)
-    target = Path(folder) / name
-    if target.exists():
-        raise UsageError(f"{target} exists already: name a new folder, or remove it first")
-    texts = files_of(name, *known[name], repo_id=f"{user}/{name}")
-    target.mkdir(parents=True)
-    for file, text in texts.items():
-        (target / file).write_text(text, encoding="utf-8")
-    return target
+    for file, text in files_of(name, *known[name], repo_id=repo_id).items():
+        (folder / file).write_text(text, encoding="utf-8")
 
 
 def files_of(name: str, home: str, kind: str, repo_id: str) -> dict[str, str]:

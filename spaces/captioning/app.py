@@ -1,10 +1,11 @@
 """Image captioning: the caption of a picture, its runners-up, where the model looked, and several captioners compared.
 
-Runs with gradio and transformers alone. The captioners are named in the environment variable HFMM_MODELS: repositories
-(`user/name`, or `user/name@commit`) or folders, separated by commas. HFMM_TRUST_REMOTE_CODE=1 lets them bring their own
-code; a repository must then be pinned to a commit.
+Runs with gradio and transformers alone. The captioners are named in `models.json` beside this file, or in the
+environment variable HFMM_MODELS: repositories (`user/name`, or `user/name@commit`) or folders, separated by commas.
+HFMM_TRUST_REMOTE_CODE=1 lets them bring their own code; a repository must then be pinned to a commit.
 """
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ MAX_FILE = "5mb"
 MAX_WAITING, MAX_RUNNING = 20, 2
 KEPT_SECONDS = 3600
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.png"))
+SETTINGS = Path(__file__).parent / "models.json"
 CSS = """
 .gradio-container { width: 100%; max-width: 72rem !important; margin: 0 auto }
 footer { margin-top: 1rem !important }
@@ -176,12 +178,22 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
     )
 
 
-def main() -> None:
-    """Serve the captioners that HFMM_MODELS names."""
-    wanted = [name.strip() for name in os.environ.get("HFMM_MODELS", "").split(",") if name.strip()]
-    if not wanted:
+def wanted() -> tuple[list[str], bool]:
+    """The captioners to serve, and whether they may bring their own code: of the environment, or of `models.json`."""
+    names = [name.strip() for name in os.environ.get("HFMM_MODELS", "").split(",") if name.strip()]
+    if names:
+        return names, os.environ.get("HFMM_TRUST_REMOTE_CODE") == "1"
+    if not SETTINGS.exists():
         raise SystemExit("HFMM_MODELS is not set: name repositories or folders of captioners, separated by commas")
-    launch(build([load(name) for name in wanted]))
+    said = json.loads(SETTINGS.read_text(encoding="utf-8"))
+    beside = [str(SETTINGS.parent / name) if (SETTINGS.parent / name).is_dir() else name for name in said["models"]]
+    return beside, said["trust_remote_code"]
+
+
+def main() -> None:
+    """Serve them."""
+    names, own_code = wanted()
+    launch(build([load(name, own_code) for name in names]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Captioners: loading them, and what they say of a picture."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,20 +43,20 @@ class Answer:
     panels: list[tuple[Image.Image, str]]
 
 
-def load(where: str) -> Captioner:
+def load(where: str, own_code: bool) -> Captioner:
     """Load a captioner, from safetensors only.
 
     Args:
         where: A folder, `user/name` or `user/name@commit`.
+        own_code: It may bring its own code.
 
     Raises:
         ValueError: Own code is allowed and the repository is not pinned.
     """
-    own_code = os.environ.get("HFMM_TRUST_REMOTE_CODE") == "1"
     folder = Path(where).is_dir()
     name, _, commit = (where, "", "") if folder else where.partition("@")
     if own_code and not folder and not re.fullmatch(r"[0-9a-f]{40}", commit):
-        raise ValueError(f"{where}: with HFMM_TRUST_REMOTE_CODE=1 pin the repository to a commit: {name}@<40 digits>")
+        raise ValueError(f"{where}: its code runs only where you pin the repository to a commit: {name}@<40 digits>")
     options: dict[str, Any] = {"revision": commit or None, "trust_remote_code": own_code}
     model = AutoModelForImageTextToText.from_pretrained(name, use_safetensors=True, **options).eval()
     return captioner_of(model, AutoProcessor.from_pretrained(name, **options), name)

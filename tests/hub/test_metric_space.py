@@ -8,10 +8,11 @@ import sys
 import pytest
 import yaml
 
+import hfmm
 from hfmm import metrics
 from hfmm.errors import UsageError
 from hfmm.hub import metric_space
-from hfmm.hub.metric_space import write_metric
+from tests.hub.small_run import contents
 from tests.hub_server import child
 
 PREDICTIONS = ["a small red star in the top left", "a large blue ring in the bottom right , and a dog"]
@@ -42,6 +43,12 @@ class Interface:
 """
 
 
+def write_metric(name, spaces, user="user"):
+    (spaces / name).mkdir(parents=True)
+    metric_space.write_metric(name, spaces / name, f"{user}/{name}")
+    return spaces / name
+
+
 def options(name):
     return {"predictions": PREDICTIONS, "per_caption": True, "tokenizer": "ptb"} | GIVEN.get(
         name, {"references": REFERENCES}
@@ -65,18 +72,18 @@ def test_every_metric_gives_the_same_scores_without_hfmm(tmp_path):
 
 
 def test_it_loads_by_the_name_of_a_space(hub, tmp_path):
-    def send(folder):
-        from huggingface_hub import HfApi
+    def send():
+        import hfmm
 
-        HfApi().create_repo("me/cider", repo_type="space", space_sdk="gradio")
-        HfApi().upload_folder(repo_id="me/cider", repo_type="space", folder_path=folder)
+        return hfmm.publish("cider", "me/cider")
 
     def score(options):
         import evaluate
 
         return evaluate.load("me/cider").compute(**options)
 
-    hub.run(send, tmp_path / "sender", folder=write_metric("cider", tmp_path / "spaces", "me"))
+    address = hub.run(send, tmp_path / "sender")
+    assert address.startswith(f"{hub.url}/spaces/me/cider/commit/")
     found = hub.run(score, tmp_path / "reader", without=("hfmm",), options=options("cider"))
     assert found == metrics.load("cider").compute(**options("cider"))
 
@@ -116,9 +123,18 @@ def test_the_table_is_that_of_the_metrics():
     assert metric_space.metrics() == metrics.METRICS
 
 
+def test_local_dir_writes_what_would_be_pushed(tmp_path):
+    write_metric("cider", tmp_path / "spaces", "me")
+    hfmm.publish("cider", "me/cider", local_dir=tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "spaces" / "cider")
+
+
 def test_mistakes_are_told(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'cider'"):
         write_metric("cidr", tmp_path)
-    write_metric("cider", tmp_path)
-    with pytest.raises(UsageError, match="exists already"):
-        write_metric("cider", tmp_path)
+    with pytest.raises(UsageError, match=r"cider.py in a Space named like it: give --repo-id USER/cider"):
+        hfmm.publish("cider", "me/score", local_dir=tmp_path / "out")
+    with pytest.raises(UsageError, match="without --merge and --space"):
+        hfmm.publish("cider", "me/cider", local_dir=tmp_path / "out", space=True)
+    with pytest.raises(UsageError, match="cidr: no such run directory"):
+        hfmm.publish("cidr", "me/cidr", local_dir=tmp_path / "out")

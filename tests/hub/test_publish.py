@@ -1,19 +1,23 @@
 """Publishing: what the Hub has afterwards, whatever goes wrong."""
 
+import json
 import re
 from types import SimpleNamespace
 
 import httpx2
 import pytest
 import torch
+import yaml
 from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModelForImageTextToText
 
 import hfmm
 from hfmm.errors import AccessError
-from hfmm.hub import publish as publishing
+from hfmm.hub import remote, staging
 from hfmm.hub.publish import publish
 from tests.hub.small_run import WEIGHTS, contents, make_run
+
+DESTINATION = remote.Destination("me/sat", staging.WRITTEN)
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +52,11 @@ def test_every_refusal_is_one_line(error, message, tmp_path, monkeypatch):
         attempts.append(words)
         raise error
 
-    monkeypatch.setattr(publishing, "HfApi", lambda **named: SimpleNamespace(create_repo=refuse))
-    monkeypatch.setattr(publishing.time, "sleep", waits.append)
-    monkeypatch.setattr(publishing.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(remote, "HfApi", lambda **named: SimpleNamespace(repo_exists=refuse))
+    monkeypatch.setattr(remote.time, "sleep", waits.append)
+    monkeypatch.setattr(remote.constants, "HF_HUB_OFFLINE", False)
     with pytest.raises(AccessError, match=message) as caught:
-        publishing.push(tmp_path, "me/sat", "a message", False, None, False)
+        remote.push(tmp_path, DESTINATION, "a message")
     assert len(str(caught.value).splitlines()) == 1
     passing = not isinstance(error, HfHubHTTPError) or error.response.status_code == 503
     assert waits == ([1, 2, 4, 8] if passing else [])
@@ -61,22 +65,22 @@ def test_every_refusal_is_one_line(error, message, tmp_path, monkeypatch):
 
 def test_it_waits_as_long_as_the_hub_asks_within_reason(monkeypatch):
     errors, waits = [answered(429, **{"Retry-After": "7"}), answered(429, **{"Retry-After": "9999"})], []
-    monkeypatch.setattr(publishing.time, "sleep", waits.append)
-    monkeypatch.setattr(publishing.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(remote.time, "sleep", waits.append)
+    monkeypatch.setattr(remote.constants, "HF_HUB_OFFLINE", False)
 
     def attempt():
         if errors:
             raise errors.pop(0)
         return "done"
 
-    assert publishing.patiently(attempt) == "done"
+    assert remote.patiently(attempt) == "done"
     assert waits == [7, 60]
 
 
 def test_offline_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(publishing.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(remote.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(AccessError, match="HF_HUB_OFFLINE is set"):
-        publishing.push(tmp_path, "me/sat", "a message", False, None, False)
+        remote.push(tmp_path, DESTINATION, "a message")
 
 
 # A Hub on loopback
@@ -122,9 +126,9 @@ def test_faults_leave_the_whole_commit_or_none(hub, finished, tmp_path):
 
         import hfmm
         from hfmm.errors import AccessError
-        from hfmm.hub import publish
+        from hfmm.hub import remote
 
-        publish.WAITS = (0, 0)
+        remote.WAITS = (0, 0)
 
         def attempt(name, **given):
             try:
@@ -168,6 +172,37 @@ def test_faults_leave_the_whole_commit_or_none(hub, finished, tmp_path):
     for name in ("busy", "limited", "broken-upload", "broken-answer", "down"):
         assert len(hub.repository(f"me/{name}").commits) == 2  # the first, with nothing in it, and ours
     assert [hub.repository(f"me/{name}") for name in ("new", "closed")] == [None, None]
+
+
+def test_with_space_the_app_shows_the_very_commit(hub, finished, tmp_path):
+    def send(run):
+        import hfmm
+
+        return hfmm.publish(run, "me/shown", space=True)
+
+    address = hub.run(send, tmp_path / "sender", run=finished)
+    assert address.startswith(f"{hub.url}/spaces/me/shown/commit/")
+    app = hub.repository("me/shown", "spaces").snapshot()
+    commit = hub.repository("me/shown").branches["main"].oid
+    assert json.loads(app["models.json"]) == {"models": [f"me/shown@{commit}"], "trust_remote_code": True}
+    assert {"app.py", "captioner.py", "pictures.py", "requirements.txt", "examples/scene_1.png"} <= app.keys()
+    front = yaml.safe_load(app["README.md"].decode().split("---\n")[1])
+    assert (front["title"], front["models"], front["sdk"]) == ("Show, Attend and Tell", ["me/shown"], "gradio")
+
+
+def test_without_an_app_for_the_task_nothing_is_sent(hub, tmp_path):
+    def send(model):
+        import hfmm
+        from hfmm.errors import UsageError
+
+        try:
+            return hfmm.publish(model, "me/lonely", space=True)
+        except UsageError as error:
+            return str(error)
+
+    hfmm.create_model("small_cnn").save_pretrained(tmp_path / "model")
+    assert "there is no app for" in hub.run(send, tmp_path / "sender", model=tmp_path / "model")
+    assert hub.repository("me/lonely") is None
 
 
 def test_published_again_it_replaces_what_was_there_and_keeps_what_is_not_ours(hub, finished, tmp_path):

@@ -134,14 +134,38 @@ def test_the_same_command_again_completes_it(hub_of_module, outcomes, models, st
         assert hub_of_module.snapshot(f"me/{name}") == expected(states[1], name)
 
 
-def test_a_new_repository_is_empty_until_it_is_whole(hub_of_module, models, states, tmp_path):
+def test_a_new_repository_is_there_only_when_it_is_whole(hub_of_module, models, tmp_path):
     names = [f"new-{position}" for position in POSITIONS[:3]]
     for name, position in zip(names, POSITIONS, strict=False):
         hub_of_module.faults.drop_upload(f"me/{name}/[0-9a-f]{{64}}", after_bytes=position, times=99)
-    hub_of_module.faults.fail_next("POST /api/repos/create", status=503)
+    hub_of_module.faults.drop_answer("POST /api/repos/create")  # made, and not heard
     outcomes = hub_of_module.run(publish_all, tmp_path, names=names, folder=models[1])
     assert {outcome["kind"] for outcome in outcomes.values()} == {"AccessError"}
-    assert [name for name in names if hub_of_module.snapshot(f"me/{name}").keys() - {".gitattributes"}] == []
+    assert [hub_of_module.repository(f"me/{name}") for name in names] == [None] * 3
     hub_of_module.faults.clear()
     outcomes = hub_of_module.run(publish_all, tmp_path, names=names, folder=models[1])
     assert "address" in outcomes[names[0]], json.dumps(outcomes)
+
+
+def test_a_commit_that_came_between_is_seen(hub_of_module, models, tmp_path):
+    """The files to remove were listed before it: the Hub refuses the commit, and the next attempt lists them again."""
+
+    def publish_twice(first, second):
+        from huggingface_hub import HfApi
+
+        import hfmm
+
+        listed, paused = HfApi.list_repo_files, []
+
+        def listed_then_changed(self, *words, **named):
+            found = listed(self, *words, **named)
+            if not paused:
+                paused.append(HfApi().upload_file(path_or_fileobj=b"", path_in_repo="late.py", repo_id="me/raced"))
+            return found
+
+        hfmm.publish(first, "me/raced")
+        HfApi.list_repo_files = listed_then_changed
+        hfmm.publish(second, "me/raced")
+
+    hub_of_module.run(publish_twice, tmp_path, first=models[0], second=models[1])
+    assert "late.py" not in hub_of_module.snapshot("me/raced")

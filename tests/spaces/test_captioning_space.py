@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +12,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import hfmm
 from hfmm.cli import demo
 from hfmm.errors import UsageError
+from hfmm.hub.spaces import folder_of
 
 if find_spec("gradio") is None:
     pytest.skip("the app needs gradio: pip install 'hfmm[demo]'", allow_module_level=True)
 
 NAMES = ("show_attend_tell", "show_and_tell")
+APP = folder_of("captioning")
 FIRST, SECOND = "show attend tell (show_attend_tell)", "show and tell (show_and_tell)"
 
 
@@ -152,36 +154,36 @@ def test_demo_tells_what_is_missing(files, monkeypatch):
         demo.run([str(files / NAMES[0]), "--mcp"])
 
 
-def test_own_code_needs_a_pinned_repository(monkeypatch):
-    demo.import_app("captioning")
+def test_own_code_needs_a_pinned_repository():
+    demo.import_app(APP)
     from captioner import load
 
-    monkeypatch.setenv("HFMM_TRUST_REMOTE_CODE", "1")
     with pytest.raises(ValueError, match="pin the repository to a commit"):
-        load("me/sat@main")
+        load("me/sat@main", own_code=True)
 
 
-def test_it_runs_where_hfmm_is_not_installed(files, tmp_path):
-    """On a bundle, as a Space does."""
-    from hfmm.hub.bundle import bundle
-
-    shutil.copytree(files / NAMES[0], tmp_path / "out")
-    bundle(tmp_path / "out")
+def test_published_with_its_space_it_runs_where_hfmm_is_not_installed(files, tmp_path):
+    hfmm.publish(files / NAMES[0], "me/sat", local_dir=tmp_path / "out", space=True)
     code = """
 import sys
 sys.modules["hfmm"] = None  # importing it raises
-sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, "")
 import app
 from PIL import Image
-captioner = app.load(sys.argv[2])
+names, own_code = app.wanted()
+captioner = app.load(names[0], own_code)
 app.build([captioner])
-answer = app.describe(captioner, Image.open(sys.argv[3]).convert("RGB"), 2)
+answer = app.describe(captioner, Image.open(sys.argv[1]).convert("RGB"), 2)
 print(answer.captions[0], len(answer.captions))
 print(*(word for _, word in answer.panels), len(answer.captions))
 """
-    command = [sys.executable, "-c", code, *map(str, (demo.folder_of("captioning"), "out", files / "scene.png"))]
-    environment = {**os.environ, "HFMM_TRUST_REMOTE_CODE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(files / "scene.png")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path / "out-space",
+        env={**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules")},
+    )
     assert done.returncode == 0, done.stderr
     said, words = done.stdout.splitlines()
     assert said == words  # a panel a word
@@ -189,6 +191,6 @@ print(*(word for _, word in answer.panels), len(answer.captions))
 
 
 def test_requirements_are_exact_and_few():
-    lines = (demo.folder_of("captioning") / "requirements.txt").read_text().split()
+    lines = (APP / "requirements.txt").read_text().split()
     assert {line.partition("==")[0] for line in lines} == {"gradio", "pillow", "torch", "transformers"}
     assert all("==" in line for line in lines)

@@ -1,0 +1,59 @@
+"""The Gradio apps of `spaces/`: which shows which task, and one of them as a Space of the Hub on a published model."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import RepoCard
+
+from hfmm.catalogue import Row
+from hfmm.errors import UsageError
+
+APPS = {"image-captioning": "captioning"}  # by task
+MODELS = "models.json"  # what the app shows: names or folders, and whether they bring code
+WRITTEN = ("*.py", MODELS, "README.md", "requirements.txt", "examples/*")  # and replaced when published again
+
+
+def app_of(row: Row) -> Path:
+    """The folder of the app that shows an architecture's task.
+
+    Raises:
+        UsageError: The task has none.
+    """
+    task = row.tasks[0]
+    if task not in APPS:
+        raise UsageError(f"there is no app for {task}: {', '.join(APPS)} have one")
+    return folder_of(APPS[task])
+
+
+def folder_of(name: str) -> Path:
+    """Where an app is: `hfmm/spaces` in a wheel, `spaces` in a checkout.
+
+    Raises:
+        UsageError: In neither.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for spaces in (package / "spaces", package.parent / "spaces"):
+        if (spaces / name / "app.py").exists():
+            return spaces / name
+    raise UsageError(f"the app '{name}' is not part of this installation: install hfmm again")
+
+
+def stage(app: Path, tree: Path, model: str, row: Row) -> None:
+    """Write an app as the tree of a Space.
+
+    Args:
+        app: Its folder.
+        tree: An empty folder.
+        model: `user/name@commit`, whose code the app may run, being pinned; or a folder relative to the tree.
+        row: The model's architecture.
+    """
+    shutil.copytree(app, tree, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    settings = {"models": [model], "trust_remote_code": row.origin == "hfmm"}
+    (tree / MODELS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    card = RepoCard.load(tree / "README.md")
+    front: Any = card.data
+    front["title"] = row.title
+    front["models"] = [model.partition("@")[0]] if "@" in model else []
+    (tree / "README.md").write_text(f"{str(card).rstrip()}\n", encoding="utf-8")

@@ -42,11 +42,9 @@ def collect(row: Row, preset: str | None = None) -> dict[str, Any]:
     if not row.presets:  # planned, a tool or a reference: there is nothing to read
         return facts
     modeling = PACKAGE / "models" / row.family / row.name / f"modeling_{row.name}.py"
-    docstring = papers.docstring_of(modeling)
-    tests = PACKAGE.parent / "tests" / "models" / row.family  # in a checkout, not in a wheel
     return facts | {
-        "idea": papers.idea(docstring),
-        "equations": papers.with_tests(papers.equations(docstring), sorted(tests.glob(f"test_{row.name}*.py"))),
+        "idea": papers.idea(papers.docstring_of(modeling)),
+        "equations": papers.equations(cards.path_of(row.name).read_text(encoding="utf-8")),
         "presets": {name: _preset(row, name, preset is not None) for name in row.presets if preset in (None, name)},
         "recipes": _recipes(row),
         "reported": _reported(row),
@@ -117,9 +115,9 @@ def render(row: Row, facts: dict[str, Any]) -> str:
     return "\n\n".join(sections)
 
 
-def _equation(entry: dict[str, Any]) -> str:
-    tests = "".join(f"\n      test: {name}" for name in entry["tests"])
-    return f"  {entry['paper']}\n      here: {entry['here']}{tests}"
+def _equation(entry: dict[str, str]) -> str:
+    head = f"{entry['equation']}: {entry['symbol']}"
+    return f"  {head}\n      here: {entry['file and name']}\n      test: {entry['test']}"
 
 
 def _preset_lines(presets: dict[str, dict[str, Any]]) -> list[str]:

@@ -1,12 +1,10 @@
-"""Reads what the files of an architecture say of its paper: docstrings, tests and the card, without importing them."""
+"""Reads what the files of an architecture say of its paper: docstring and card, without importing them."""
 
 import ast
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 CELLS = re.compile(r"(?<!\\)\|")
-EQUATIONS = re.compile(r"\bEqs?\.? *((?:\d+(?:, | and | to | or )?)+)")
 
 
 def docstring_of(path: Path) -> str:
@@ -38,34 +36,6 @@ def table(text: str) -> list[dict[str, str]]:
     return [dict(zip(head, row, strict=False)) for row in rows]
 
 
-def equations(docstring: str) -> list[dict[str, str]]:
-    """The table of a modeling file: what the paper calls it, and where it is."""
-    return [{"paper": row["paper"], "here": row["here"]} for row in table(docstring) if {"paper", "here"} <= row.keys()]
-
-
-def numbers(text: str) -> set[int]:
-    """The equations that a text names: "Eqs. 4 to 6 and 9" is {4, 5, 6, 9}."""
-    found: set[int] = set()
-    for match in EQUATIONS.finditer(text):
-        words = match[1].replace(",", " ").split()
-        found.update(int(word) for word in words if word.isdigit())
-        for before, word, after in zip(words, words[1:], words[2:], strict=False):
-            if word == "to":
-                found.update(range(int(before), int(after) + 1))
-    return found
-
-
-def with_tests(rows: Iterable[dict[str, str]], files: Iterable[Path]) -> list[dict[str, str | list[str]]]:
-    """Add to each equation the tests that name its number beside their `def` or in their docstring."""
-    tests = [(f"{path.name}::{name}", checked) for path in files for name, checked in _tests(path)]
-    return [{**row, "tests": [name for name, checked in tests if checked & numbers(row["paper"])]} for row in rows]
-
-
-def _tests(path: Path) -> list[tuple[str, set[int]]]:
-    source = path.read_text(encoding="utf-8")
-    lines = source.splitlines()
-    return [
-        (node.name, numbers(" ".join([lines[node.lineno - 1], ast.get_docstring(node) or ""])))
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    ]
+def equations(card: str) -> list[dict[str, str]]:
+    """The table of a card: equation, symbol, file and name, test."""
+    return table(card.partition("## Paper to code")[2].partition("\n## ")[0])

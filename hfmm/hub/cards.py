@@ -6,6 +6,7 @@ In the repository these are the rows of `recipes/<name>/measured.json`; in a run
 
 import json
 import re
+import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from hfmm.catalogue import Row
 from hfmm.errors import UsageError
 
+PICTURES = "images"
 BETWEEN = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
@@ -27,6 +29,13 @@ def path_of(name: str) -> Path:
         if (folder / f"{name}.md").exists():
             return folder / f"{name}.md"
     raise UsageError(f"{name} has no model card")
+
+
+def copy_picture(name: str, folder: Path) -> None:
+    """Copy the picture at the head of a card to where the card will look for it."""
+    picture = path_of(name).parent / PICTURES / f"{name}.png"
+    (folder / PICTURES).mkdir(exist_ok=True)
+    shutil.copyfile(picture, folder / PICTURES / picture.name)
 
 
 def measured(name: str) -> list[dict[str, Any]]:
@@ -59,8 +68,10 @@ def with_results(card: str, rows: list[dict[str, Any]]) -> str:
     return BETWEEN.sub(lambda found: f"{found[1]}\n{results_table(rows)}\n\n{found[2]}", card)
 
 
-def run_card(row: Row, run: Path) -> str:
-    """The card of a run: the architecture's documentation with the run's own numbers."""
+def write_run_card(row: Row, run: Path, folder: Path) -> None:
+    """Write the card of a run, the architecture's documentation with the run's own numbers, into a folder."""
     path = run / "results.json"
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return with_results(path_of(row.name).read_text(encoding="utf-8"), rows)
+    text = with_results(path_of(row.name).read_text(encoding="utf-8"), rows)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    copy_picture(row.name, folder)

@@ -11,6 +11,7 @@ from transformers import AutoConfig
 from hfmm import __version__, catalogue
 from hfmm.catalogue import Row
 from hfmm.errors import DataError, UsageError
+from hfmm.hub import cards
 from hfmm.hub.bundle import CONFIG, PREFIX, bundle
 from hfmm.hub.checks import check_finite, check_fits, check_no_pickles, check_private
 from hfmm.hub.model_index import evaluation_files, hub_card
@@ -22,7 +23,14 @@ KEPT = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja",
     "recipe.yaml", "results.json",
 )  # fmt: skip
-WRITTEN = (*KEPT, "*.py", ".eval_results/*.yaml", "README.md", "LICENSE")  # and replaced when published again
+WRITTEN = (
+    *KEPT,
+    "*.py",
+    ".eval_results/*.yaml",
+    "images/*.png",
+    "README.md",
+    "LICENSE",
+)  # and replaced when published again
 NOTICE = f"""The code in this repository (the .py files) comes from hfmm {__version__} and is licensed under the
 Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 
@@ -68,6 +76,7 @@ def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
     for name, text in texts.items():
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text(text, encoding="utf-8")
+    cards.copy_picture(row.name, tree)
     check_private(tree)
     return row
 

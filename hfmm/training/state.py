@@ -125,7 +125,7 @@ class RunDirectory:
                 average.swap()
         built.processor.save_pretrained(folder)
         (folder / RECIPE).write_text(self.recipe.to_yaml(), encoding="utf-8")
-        (folder / "README.md").write_text(cards.run_card(built.row, self.path), encoding="utf-8")
+        cards.write_run_card(built.row, self.path, folder)
 
     def save(self, built: Built, progress: Progress) -> None:
         """Write a checkpoint of everything."""
@@ -172,9 +172,8 @@ class RunDirectory:
         """Put the weights to keep at the root, and note that the run is finished."""
         best = self.checkpoints.path(int(progress.best["step"])) if progress.best is not None else None
         if best is not None and best.exists():
-            for path in best.iterdir():
-                if path.name not in (STATE_TENSORS, STATE_VALUES):
-                    shutil.copyfile(path, self.path / path.name)
+            state = shutil.ignore_patterns(STATE_TENSORS, STATE_VALUES)
+            shutil.copytree(best, self.path, ignore=state, dirs_exist_ok=True)
         else:
             self.export(built, self.path)
         note = {**vars(progress), "seconds": round(progress.seconds, 1)}

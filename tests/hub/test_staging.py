@@ -13,7 +13,7 @@ from transformers import AutoModelForImageTextToText, CLIPConfig
 import hfmm
 from hfmm import cli
 from hfmm.errors import AccessError, DataError, UsageError
-from hfmm.hub import publish as publishing
+from hfmm.hub import remote
 from hfmm.hub.publish import publish
 from tests.hub.small_run import ROWS, WEIGHTS, contents, make_run
 from tests.testing_hub import BEAMS, bare, outcome
@@ -39,6 +39,7 @@ def test_a_run_becomes_weights_code_processor_card_and_scores(finished, tmp_path
     assert {name for name in names if not name.endswith(".py")} == {
         "config.json", "generation_config.json", WEIGHTS, "processor_config.json", "tokenizer.json",
         "tokenizer_config.json", "recipe.yaml", "results.json", "README.md", "LICENSE", ".eval_results/scenes.yaml",
+        "images/show_attend_tell.png",
     }  # fmt: skip
     assert {"modeling_show_attend_tell.py", "modeling_small_cnn.py", "captioning.py"} <= names
     assert contents(tmp_path / "out")[WEIGHTS] == (finished / WEIGHTS).read_bytes()
@@ -194,7 +195,7 @@ def test_mistakes_of_the_call(finished, tmp_path, monkeypatch):
     (tmp_path / "used" / "mine").touch()
     with pytest.raises(UsageError, match="is not empty"):
         publish(finished, "me/sat", local_dir=tmp_path / "used")
-    monkeypatch.setattr(publishing, "get_token", lambda: None)
+    monkeypatch.setattr(remote, "get_token", lambda: None)
     with pytest.raises(AccessError, match="no token for the Hub"):
         publish(finished, "me/sat")
 

@@ -12,10 +12,10 @@ from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
 from hfmm.evaluation import captioning
-from hfmm.evaluation.results import add_result, read_results, with_reported
 from hfmm.loading import load
+from hfmm.results import add_result, read_results, with_reported
 
-__all__ = ["Outcome", "add_result", "chosen", "evaluate", "read_results", "score_model"]
+__all__ = ["Outcome", "chosen", "evaluate", "score_model"]
 
 
 class Outcome(NamedTuple):
@@ -141,13 +141,12 @@ def evaluate(
     outcome = score_model(
         loaded.row.tasks[0], loaded.model, loaded.processor, examples, metrics, generation, training=_seen(trained_on)
     )
-    details = ", ".join(f"{key}={value}" for key, value in {**options, **(generation or {})}.items())
     row = {
         "data": Path(name).name,
         "split": split,
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
-        "how": f"hfmm evaluate{f' ({details})' if details else ''}",
+        "how": described({**options, **(generation or {})}),
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
@@ -155,3 +154,9 @@ def evaluate(
         "hardware": hardware(),
     }
     return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]
+
+
+def described(options: Mapping[str, Any]) -> str:
+    """How a row of `results.json` was obtained: the command, and what was not its default."""
+    details = ", ".join(f"{key}={value}" for key, value in options.items())
+    return f"hfmm evaluate{f' ({details})' if details else ''}"

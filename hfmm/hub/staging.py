@@ -76,7 +76,7 @@ def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
     for name, text in texts.items():
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text(text, encoding="utf-8")
-    cards.copy_picture(row.name, tree)
+    cards.copy_pictures(row.name, tree)
     check_private(tree)
     return row
 

@@ -1,14 +1,17 @@
-"""`results.json` of a run: what was measured, on what, beside what the deck and the paper say."""
+"""`results.json`: what was measured, on what, beside what the deck and the paper say; and several seeds as one row."""
 
 import datetime
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from hfmm.files import write_atomically
 
 RESULTS = "results.json"
+SAME = ("data", "split", "examples", "preset", "how", "hardware")  # of rows that differ by their seed alone
 
 
 def reported(architecture: str, data: str, preset: str | None) -> dict[str, Any]:
@@ -53,3 +56,45 @@ def add_result(run: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
     rows = [old for old in read_results(run) if any(old[key] != full[key] for key in same)]
     write_atomically(run / RESULTS, json.dumps([*rows, full], indent=2, ensure_ascii=False) + "\n")
     return [*rows, full]
+
+
+def summarized(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that differ by their seed alone as one.
+
+    Returns:
+        Rows with the means as `metrics`, and besides `seeds`, `spread` (the sample standard deviation of each metric;
+        none of a single seed) and `steps` as (fewest, most).
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in SAME), []).append(row)
+    return [_as_one(group) for group in groups.values()]
+
+
+def _as_one(group: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    names = [name for name in group[0]["metrics"] if all(name in row["metrics"] for row in group)]
+    values = {name: [row["metrics"][name] for row in group] for name in names}
+    steps = [row["steps"] for row in group]
+    return {
+        **group[-1],
+        "metrics": {name: fmean(found) for name, found in values.items()},
+        "spread": {name: stdev(found) for name, found in values.items()} if len(group) > 1 else {},
+        "seeds": [row["seed"] for row in group],
+        "steps": (min(steps), max(steps)) if None not in steps else None,
+    }
+
+
+def told(row: dict[str, Any], name: str) -> str:
+    """A metric of a summarized row, as tables print it: `0.534` or `0.534 ± 0.012`."""
+    if name not in row["metrics"]:
+        return ""
+    spread = f" ± {row['spread'][name]:.3f}" if name in row["spread"] else ""
+    return f"{row['metrics'][name]:.3f}{spread}"
+
+
+def obtained(row: dict[str, Any]) -> str:
+    """How a summarized row was obtained, in one phrase."""
+    first, last = row["steps"] or (None, None)
+    steps = "" if first is None else f"; {first} steps" if first == last else f"; {first} to {last} steps"
+    seeds = f"seed {row['seeds'][0]}" if len(row["seeds"]) == 1 else f"seeds {', '.join(map(str, row['seeds']))}"
+    return f"{row['how']}{steps}, {seeds}, {row['hardware']}, {row['date']}"

@@ -268,7 +268,7 @@ def test_the_first_test_clips_are_fixed():
     clips = Motion("test", 3, fields=("captions", "events"))
     assert [(clip["captions"][2], clip["events"]) for clip in clips] == [
         ("a yellow star growing", [{"object": 0, "action": "growing", "start": 2, "end": 6}]),
-        ("a picture with a white triangle turning", [{"object": 2, "action": "turning", "start": 2, "end": 7}]),
+        ("a picture with a yellow cross turning", [{"object": 3, "action": "turning", "start": 2, "end": 6}]),
         ("one small black circle is shrinking", [{"object": 1, "action": "shrinking", "start": 2, "end": 7}]),
     ]
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from hfmm.data.scenes import world
 from hfmm.data.scenes.actions import ACTIONS
 from hfmm.data.scenes.grammar import SHAPES
+from hfmm.data.scenes.render import REACHES
 from hfmm.data.scenes.world import UNITS, Body, Draw, Scene
 
 MIN_FRAMES, MAX_FRAMES = 8, 16
@@ -20,7 +21,7 @@ _HEIGHTS = (6, 7, 8)  # of a hop
 _TURNS = (-15, -12, -9, 9, 12, 15)  # degrees a frame, clockwise
 _ROUND = ("circle", "ring")  # whose turning nobody sees
 _SMALLEST = 0.5  # of its diameter: where growing starts and shrinking ends
-_TURNING_REACH = 0.6  # of a diameter: how far the corners of a square come, and a little more
+_SLACK = 2  # around what turns beyond its diameter, where rounding to coarse pixels could take it out of the picture
 _GAP = 2  # between what two bodies sweep, as between those of a scene
 _COMPANY = 0.8  # share of the small objects beside a large one in motion that try to move, too
 
@@ -132,8 +133,9 @@ def _possible(bodies: Sequence[Body], moves: Sequence[Move | None], position: in
 def _sweep(body: Body, move: Move | None) -> Box:
     """The box of all that a body covers in the course of its move."""
     states = [state(body, move, frame) for frame in range(MAX_FRAMES)]
-    turning = move is not None and move.action == "turning"
-    reach = _TURNING_REACH * body.diameter + 2 if turning else body.diameter / 2  # 2: rounding to coarse pixels
+    reach = body.diameter / 2
+    if move and move.action == "turning" and REACHES[SHAPES[body.shape]] > 1:
+        reach = reach * REACHES[SHAPES[body.shape]] + _SLACK
     xs, ys = [each.x for each in states], [each.y for each in states]
     return min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach
 

@@ -78,7 +78,7 @@ OUTLINES: dict[str, Points] = {
     "heart": _heart(),
 }  # fmt: skip
 RING_HOLE = 0.55  # of the radius
-FARTHEST_CORNER = max(math.hypot(*corner) for outline in OUTLINES.values() for corner in outline)  # 1.16, a square's
+REACHES = {shape: max(math.hypot(*corner) for corner in outline) for shape, outline in OUTLINES.items()}  # of radii
 
 
 def draw_silhouette(
@@ -102,7 +102,7 @@ def draw_silhouette(
 def sprite(shape: int, diameter: float, angle: int, picture_size: int) -> Sprite:
     """The silhouette of a shape of a diameter (in units) and an angle (degrees), for pictures of a size in pixels."""
     radius = diameter * picture_size / UNITS / 2
-    half = math.ceil(radius * FARTHEST_CORNER) + 1
+    half = math.ceil(radius * max(REACHES.values())) + 1
     middle = half * _SMOOTHING
     fine = Image.new("L", (2 * middle, 2 * middle), 0)
     canvas = ImageDraw.Draw(fine)

@@ -117,11 +117,9 @@ def test_each_motion_has_its_envelope():
     assert (gaps["up"], gaps["down"], gaps["bouncing"]) == (2 + 1, 4 + 1, 2)  # the last of each is the end
 
 
-def test_a_mixture_is_the_sum_and_stays_below_one():
+def test_mixtures_stay_below_one():
     clips = Sound(fields=("audio",), objects=(0, 0, 0, 1))
     assert max(np.abs(clips[row]["audio"]).max() for row in range(500)) < 1
-    loudest = [4 * 0.08 + 0.24]  # steady sounds of four objects, root mean square, if all waves were alike
-    assert max(loudest) < 1
 
 
 def test_what_rests_is_silent():

@@ -41,7 +41,7 @@ def captions(objects: Sequence[Object], draw: Draw) -> list[str]:
     """Five captions of a clip.
 
     The first is complete and in reading order; the second complete in any order; the third names what moves; the
-    fourth, in a word more, the size of what moves; the fifth speaks of some of the objects only.
+    fourth does so, too, and always says its size; the fifth speaks of some of the objects only.
 
     Args:
         objects: In reading order, each with shape, color, size and motion; one at least moves.

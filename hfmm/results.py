@@ -53,9 +53,14 @@ def add_result(run: Path, row: dict[str, Any]) -> list[dict[str, Any]]:
     """
     full = with_reported(row)
     same = ("data", "split", "examples", "how")
-    rows = [old for old in read_results(run) if any(old[key] != full[key] for key in same)]
-    write_atomically(run / RESULTS, json.dumps([*rows, full], indent=2, ensure_ascii=False) + "\n")
-    return [*rows, full]
+    rows = [*(old for old in read_results(run) if any(old[key] != full[key] for key in same)), full]
+    write_results(run, rows)
+    return rows
+
+
+def write_results(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows that are whole."""
+    write_atomically(folder / RESULTS, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
 
 
 def summarized(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -98,3 +103,14 @@ def obtained(row: dict[str, Any]) -> str:
     steps = "" if first is None else f"; {first} steps" if first == last else f"; {first} to {last} steps"
     seeds = f"seed {row['seeds'][0]}" if len(row["seeds"]) == 1 else f"seeds {', '.join(map(str, row['seeds']))}"
     return f"{row['how']}{steps}, {seeds}, {row['hardware']}, {row['date']}"
+
+
+def as_lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Deck, paper and this run beside each other, a line a metric and a head over them, as cells of text."""
+    lines = [["data", "metric", "deck", "paper", "this run", "how obtained"]]
+    for row in summarized(rows):
+        start = f"{row['data']} {row['split']}, {row['examples']}"
+        for name in row["metrics"]:
+            beside = [f"{row[who][name]:g}" if name in row[who] else "" for who in ("deck", "paper")]
+            lines.append([start, name, *beside, told(row, name), obtained(row)])
+    return lines

@@ -35,9 +35,11 @@ VIEWS = {
     "classification": View(_IMAGE | {"label": ("label", "label")}, PAIR_NAMES),
     "detection": View(_IMAGE | {"objects": ("objects", "detections")}, SHAPES),
     "segmentation": View(_IMAGE | {"mask": ("mask", "class_mask")}, MASK_NAMES),
+    "dialogue": View(_IMAGE | {"messages": ("messages", "dialogue"), "kinds": ("texts", "kinds")}),
     "vqa": View(_IMAGE | {name: ("text", f"asked.{name}") for name in questions.Question._fields}),
 }
 _LONE_VIEWS = ("classification",)  # scenes of one object
+_EVEN_VIEWS = ("dialogue",)  # each number of objects as frequent, so that counting must look
 
 
 class Scenes(Examples):
@@ -47,6 +49,7 @@ class Scenes(Examples):
     |---|---|
     | `stills` | the fields asked for, any of FIELDS (`Still` says what each is) |
     | `vqa` | `image`, `question`, `answer`, `kind`; every seven rows ask one question of each kind |
+    | `dialogue` | `image`, `messages` of two to five turns, `kinds` of the turns; every number of objects alike |
     | `detection` | `image`, `objects` with `box`, `label`, `attributes` |
     | `segmentation` | `image`, `mask` (0 background, 1 + shape) |
     | `classification` | `image` of one object, `label` (shape * 8 + color) |
@@ -86,6 +89,8 @@ class Scenes(Examples):
         self.seed = _whole("seed", seed, 0)
         self.picture_size = _whole("picture_size", picture_size, 32, 1024)
         weights = (1.0,) if view in _LONE_VIEWS else _weights(objects)
+        if view in _EVEN_VIEWS:
+            weights = tuple(float(weight > 0) for weight in weights)
         self.settings = world.Settings(split, weights, bool(overlap))
         columns = _columns(view, fields)
         self.features = {column: kind for column, (kind, _) in columns.items()}

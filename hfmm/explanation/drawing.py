@@ -15,14 +15,19 @@ def font(size: int = FONT_SIZE) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def wrap(text: str, width: int, size: int = FONT_SIZE) -> list[str]:
-    """Break a text at spaces into lines of at most `width` pixels."""
+    """Break a text at spaces, and a word that is too long anywhere, into lines of at most `width` pixels."""
     face = font(size)
     lines: list[str] = []
     for word in text.split():
         if lines and face.getlength(f"{lines[-1]} {word}") <= width:
             lines[-1] += f" {word}"
-        else:
-            lines.append(word)
+            continue
+        while len(word) > 1 and face.getlength(word) > width:
+            ends = range(len(word) - 1, 1, -1)
+            end = next((end for end in ends if face.getlength(word[:end]) <= width), 1)
+            lines.append(word[:end])
+            word = word[end:]
+        lines.append(word)
     return lines
 
 

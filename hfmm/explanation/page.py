@@ -38,13 +38,23 @@ def write_page(run: Path, title: str, lead: str, sections: Sequence[tuple[str, S
     parts.append("<h2>Scores</h2>" + _table(json.loads((run / "results.json").read_text(encoding="utf-8"))))
     for heading, explanations in sections:
         parts.append(f"<h2>{html.escape(heading)}</h2>" + "".join(item.to_html() for item in explanations))
-    page = (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style>{''.join(parts)}</html>\n"
-    )
     path = run / "index.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(document(title, "".join(parts)), encoding="utf-8")
     return path
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """A whole page, readable at any width.
+
+    Args:
+        title: Plain text.
+        body: HTML.
+        style: CSS beside that of every page.
+    """
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style>{body}</html>\n"
+    )
 
 
 def _table(rows: Sequence[dict[str, object]]) -> str:

@@ -1,6 +1,8 @@
 """Panels of pictures with words under them, drawn with Pillow alone."""
 
+from bisect import bisect
 from collections.abc import Sequence
+from math import ceil
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -23,8 +25,7 @@ def wrap(text: str, width: int, size: int = FONT_SIZE) -> list[str]:
             lines[-1] += f" {word}"
             continue
         while len(word) > 1 and face.getlength(word) > width:
-            ends = range(len(word) - 1, 1, -1)
-            end = next((end for end in ends if face.getlength(word[:end]) <= width), 1)
+            end = max(1, bisect(range(len(word)), width, key=lambda end: ceil(face.getlength(word[:end]))) - 1)
             lines.append(word[:end])
             word = word[end:]
         lines.append(word)

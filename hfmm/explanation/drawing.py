@@ -1,6 +1,8 @@
 """Panels of pictures with words under them, drawn with Pillow alone."""
 
+from bisect import bisect
 from collections.abc import Sequence
+from math import ceil
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -15,14 +17,18 @@ def font(size: int = FONT_SIZE) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def wrap(text: str, width: int, size: int = FONT_SIZE) -> list[str]:
-    """Break a text at spaces into lines of at most `width` pixels."""
+    """Break a text at spaces, and a word that is too long anywhere, into lines of at most `width` pixels."""
     face = font(size)
     lines: list[str] = []
     for word in text.split():
         if lines and face.getlength(f"{lines[-1]} {word}") <= width:
             lines[-1] += f" {word}"
-        else:
-            lines.append(word)
+            continue
+        while len(word) > 1 and face.getlength(word) > width:
+            end = max(1, bisect(range(len(word)), width, key=lambda end: ceil(face.getlength(word[:end]))) - 1)
+            lines.append(word[:end])
+            word = word[end:]
+        lines.append(word)
     return lines
 
 

@@ -42,13 +42,23 @@ def write_page(run: Path, title: str, lead: str, sections: Sequence[Section]) ->
     for heading, items in sections:
         shown = (item if isinstance(item, str) else item.to_html() for item in items)
         parts.append(f"<h2>{html.escape(heading)}</h2>" + "".join(shown))
-    page = (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style>{''.join(parts)}</html>\n"
-    )
     path = run / "index.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(document(title, "".join(parts)), encoding="utf-8")
     return path
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """A whole page, readable at any width.
+
+    Args:
+        title: Plain text.
+        body: HTML.
+        style: CSS beside that of every page.
+    """
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style>{body}</html>\n"
+    )
 
 
 def html_table(lines: Sequence[Sequence[str]]) -> str:

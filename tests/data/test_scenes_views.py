@@ -96,7 +96,7 @@ def test_shards_hold_every_row_once():
 
 
 def test_it_survives_pickling():
-    for view in ("stills", "vqa"):
+    for view in ("stills", "vqa", "dialogue"):
         scenes = Scenes("test", view=view)
         again = pickle.loads(pickle.dumps(scenes))
         assert again[3]["image"].tobytes() == scenes[3]["image"].tobytes()

@@ -32,9 +32,11 @@ VIEWS = {
     "classification": View(_IMAGE | {"label": ("label", "label")}, PAIR_NAMES),
     "detection": View(_IMAGE | {"objects": ("objects", "detections")}, SHAPES),
     "segmentation": View(_IMAGE | {"mask": ("mask", "class_mask")}, MASK_NAMES),
+    "dialogue": View(_IMAGE | {"messages": ("messages", "dialogue"), "kinds": ("texts", "kinds")}),
     "vqa": View(_IMAGE | {name: ("text", f"asked.{name}") for name in questions.Question._fields}),
 }
 _LONE_VIEWS = ("classification",)  # scenes of one object
+_EVEN_VIEWS = ("dialogue",)  # each number of objects as frequent, so that counting must look
 
 
 class Scenes(Drawn):
@@ -44,6 +46,7 @@ class Scenes(Drawn):
     |---|---|
     | `stills` | the fields asked for, any of FIELDS (`Still` says what each is) |
     | `vqa` | `image`, `question`, `answer`, `kind`; every seven rows ask one question of each kind |
+    | `dialogue` | `image`, `messages` of two to five turns, `kinds` of the turns; every number of objects alike |
     | `detection` | `image`, `objects` with `box`, `label`, `attributes` |
     | `segmentation` | `image`, `mask` (0 background, 1 + shape) |
     | `classification` | `image` of one object, `label` (shape * 8 + color) |
@@ -82,6 +85,8 @@ class Scenes(Drawn):
         super().__init__("scenes" if view == "stills" else f"scenes:{view}", split, size, seed, picture_size)
         self.view = view
         weights = (1.0,) if view in _LONE_VIEWS else frequencies(objects)
+        if view in _EVEN_VIEWS:
+            weights = tuple(float(weight > 0) for weight in weights)
         self.settings = world.Settings(split, weights, bool(overlap))
         columns = _columns(view, fields)
         self.features = {column: kind for column, (kind, _) in columns.items()}

@@ -85,7 +85,7 @@ class Verdict(NamedTuple):
     scene: bool
 
 
-def pick(choices: Sequence[str], draw: Draw) -> str:
+def pick(choices: Sequence[Any], draw: Draw) -> Any:
     """One of the choices, each as likely."""
     return choices[int(draw() * len(choices))]
 

@@ -58,6 +58,11 @@ def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
     return found
 
 
+def pipeline_class(row: Row) -> Any:
+    """The diffusers pipeline of an architecture that generates pictures; diffusers must be installed."""
+    return getattr(import_module(f"{row.folder}.pipeline_{row.name}"), row.pipeline)
+
+
 def config_class(row: Row) -> type[PreTrainedConfig]:
     """The configuration class of an own architecture."""
     found: type[PreTrainedConfig] = getattr(
@@ -160,7 +165,16 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         processor = getattr(import_module(f"{row.folder}.processing_{row.name}"), own)
         return processor.from_corpus(captions, **settings)
     size = settings.pop("image_size")
-    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}, **settings)
+    kind = _image_processor_class(row)
+    return kind(size={"shortest_edge": size}, crop_size={"height": size, "width": size}, **settings)
+
+
+def _image_processor_class(row: Row) -> Any:
+    """The image processor that the catalogue gives: an own one, or that of CLIP."""
+    name = dict(row.processors)["AutoImageProcessor"]
+    if not name.startswith(row.stem):
+        return CLIPImageProcessorPil
+    return getattr(import_module(f"{row.folder}.image_processing_{row.name}"), name)
 
 
 def picture_size(processor: Any) -> tuple[int, int]:

@@ -242,15 +242,14 @@ HEADS = [name.removeprefix("AutoModel") for name in dir(transformers) if name.st
 
 
 def class_names(row):
-    """What an architecture's classes may be called, and what those that exist are called."""
-    names = {row.stem + ending for ending in [*ENDINGS, *HEADS, "ForConditionalGeneration"]}
-    if row.status == "ready":
-        for path in (ROOT / row.folder.replace(".", "/")).glob(f"*_{row.name}.py"):
-            if not path.name.startswith("convert_"):
-                module = import_module(f"{row.folder}.{path.stem}")
-                names |= {
-                    name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
-                }
+    """What an architecture's classes are called, and before it is built, what they may be called."""
+    if row.status != "ready":
+        return {row.stem + ending for ending in [*ENDINGS, *HEADS, "ForConditionalGeneration"]}
+    names = set()
+    for path in (ROOT / row.folder.replace(".", "/")).glob(f"*_{row.name}.py"):
+        if not path.name.startswith("convert_"):
+            module = import_module(f"{row.folder}.{path.stem}")
+            names |= {name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
     return names
 
 

@@ -12,6 +12,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from hfmm import catalogue
 from hfmm.catalogue import Row
 from hfmm.errors import UsageError, unknown
+from hfmm.registration import pipeline_module
 
 Preset = Mapping[str, Mapping[str, Any]]
 
@@ -60,7 +61,7 @@ def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
 
 def pipeline_class(row: Row) -> Any:
     """The diffusers pipeline of an architecture that generates pictures; diffusers must be installed."""
-    return getattr(import_module(f"{row.folder}.pipeline_{row.name}"), row.pipeline)
+    return getattr(import_module(pipeline_module(row)), row.pipeline)
 
 
 def config_class(row: Row) -> type[PreTrainedConfig]:

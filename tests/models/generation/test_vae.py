@@ -12,7 +12,7 @@ from hfmm.models.generation.vae.configuration_vae import VaeConfig
 from hfmm.models.generation.vae.modeling_vae import VaeModel
 from hfmm.nn.gaussians import kl_to_standard_normal, log_normal, sample_normal
 from tests.testing import ModelTests, seeded
-from tests.testing_hub import Bundles
+from tests.testing_pictures import DrawsPictures
 
 TINY = {"image_size": 4, "hidden_sizes": [16], "latent_size": 4, "initializer_range": None}
 COLOR = {"num_channels": 3, "image_size": 8, "layer_type": "convolution", "hidden_sizes": [8, 12]}
@@ -31,7 +31,7 @@ def tiny(**fields):
         return VaeModel(VaeConfig(**TINY, **fields)).eval()
 
 
-class TestVae(ModelTests, Bundles):
+class TestVae(ModelTests, DrawsPictures):
     architecture = "vae"
     model_class = VaeModel
     overfit_ratio = 0.75  # of the bound, which the entropy of the posterior keeps from falling to zero

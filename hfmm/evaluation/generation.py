@@ -11,6 +11,7 @@ from hfmm import metrics
 from hfmm.data.examples import Examples
 from hfmm.errors import unknown
 from hfmm.evaluation.reading import batches
+from hfmm.explanation.drawing import pictures_of
 
 SHOWN = 12  # pictures that are drawn to be looked at
 SEED = 0  # of these
@@ -84,9 +85,3 @@ def draw(model: Any, count: int = SHOWN, seed: int = SEED) -> list[Image.Image]:
     images = model.generate_images(count, generator=torch.Generator().manual_seed(seed))
     model.train(was_training)
     return pictures_of(images)
-
-
-def pictures_of(images: torch.Tensor) -> list[Image.Image]:
-    """Tensors as pictures. (B, 1 or 3, H, W) in [0, 1] -> B of Pillow's, gray or RGB."""
-    values = (images.clamp(0, 1) * 255).round().to("cpu", torch.uint8).permute(0, 2, 3, 1)  # B H W C
-    return [Image.fromarray(value.squeeze(-1).numpy()) for value in values]

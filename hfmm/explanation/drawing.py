@@ -3,8 +3,12 @@
 from bisect import bisect
 from collections.abc import Sequence
 from math import ceil
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INK, PAPER = (28, 30, 33), (255, 255, 255)
 FONT_SIZE = 14
@@ -30,6 +34,12 @@ def wrap(text: str, width: int, size: int = FONT_SIZE) -> list[str]:
             word = word[end:]
         lines.append(word)
     return lines
+
+
+def pictures_of(images: "Tensor") -> list[Image.Image]:
+    """Tensors as pictures. (B, 1 or 3, H, W) in [0, 1] -> B of Pillow's, gray or RGB."""
+    values = (images.clamp(0, 1) * 255).round().byte().cpu().permute(0, 2, 3, 1)  # B H W C
+    return [Image.fromarray(value.squeeze(-1).numpy()) for value in values]
 
 
 def panels(pictures: Sequence[Image.Image], texts: Sequence[str], columns: int, side: int = 160) -> Image.Image:

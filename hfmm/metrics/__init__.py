@@ -18,7 +18,9 @@ METRICS = {  # name -> module here and class
     "exact_objects": ("exact_scene", "ExactObjects"),
     "exact_scene": ("exact_scene", "ExactScene"),
     "caption": ("caption", "Caption"),
+    "likelihood": ("likelihood", "Likelihood"),
 }
+LOWER_IS_BETTER = frozenset({"nats", "bits_per_dim", "perplexity", "bits_per_character"})  # of the keys of all metrics
 
 
 def load(name: str) -> "evaluate.Metric":

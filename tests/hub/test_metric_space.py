@@ -28,6 +28,7 @@ GIVEN = {"novelty": {"training": ["a small red star in the top left"]}}
 GIVEN |= {
     name: {"references": [json.dumps(objects) for objects in OBJECTS]} for name in ("exact_objects", "exact_scene")
 }
+GIVEN["classification"] = {"predictions": [[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]], "references": [1, 2]}
 STUB = """
 import sys
 

@@ -40,17 +40,20 @@ HERE = Path(__file__).resolve().parent
 sys.path[:] = [path for path in sys.path if Path(path).resolve() != HERE]  # a file here may be named like a package
 metric = evaluate.load(str(HERE / "{name}.py"))
 SECOND = "References of each, one line a prediction, apart by ' | '" if metric.needs_references else "Training captions"
+SECOND = "Dimensions of each, one a line" if metric.takes_numbers else SECOND
 
 
 def score(predictions: str, second: str) -> dict[str, Any]:
-    """Score captions, one a line.
+    """Score captions, or log-likelihoods, one a line.
 
     Args:
-        predictions: One caption a line.
-        second: The references of each, or the training captions.
+        predictions: One a line.
+        second: The references of each, or the training captions, or the dimensions of each.
     """
     captions, lines = predictions.splitlines(), second.splitlines()
     try:
+        if metric.takes_numbers:
+            return metric.compute(predictions=[*map(float, captions)], dimensions=[*map(int, lines)])
         if metric.needs_references:
             return metric.compute(predictions=captions, references=[line.split(" | ") for line in lines])
         return metric.compute(predictions=captions, training=lines)
@@ -96,6 +99,7 @@ adds the score of each caption. From hfmm, Apache-2.0.
 """
 EXAMPLES = {  # arguments of the example in the documentation, where they are not captions and their references
     "novelty": 'metric.compute(predictions=["a red star"], training=["a red star", "a blue ring"])',
+    "likelihood": "metric.compute(predictions=[-92.3, -88.1], dimensions=784)",
     "exact": (
         'metric.compute(predictions=["a small red star in the top left"],\n'
         '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'

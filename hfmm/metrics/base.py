@@ -37,6 +37,7 @@ class InMemoryMetric(evaluate.Metric):
     keys: tuple[str, ...] = ()
     options: tuple[str, ...] = ()  # arguments of `compute`, beside those that all metrics take
     needs_references = True
+    takes_numbers = False  # as predictions, in place of texts
     citation_text = ""
 
     def __init__(self, config_name: str | None = None, **settings: Any) -> None:

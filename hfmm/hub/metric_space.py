@@ -28,8 +28,9 @@ from .{home} import {kind}
 {others}
 '''
 APP = '''{notice}
-"""Score captions in the browser."""
+"""Score in the browser."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,21 +52,37 @@ def score(predictions: str, second: str) -> dict[str, Any]:
         second: The references of each, or the training captions.
     """
     captions, lines = predictions.splitlines(), second.splitlines()
+    if metric.needs_references:
+        return told(predictions=captions, references=[line.split(" | ") for line in lines])
+    return told(predictions=captions, training=lines)
+
+
+def score_values(arguments: str) -> dict[str, Any]:
+    """Score predictions that are no texts.
+
+    Args:
+        arguments: Those of `compute`, as a JSON object.
+    """
     try:
-        if metric.needs_references:
-            return metric.compute(predictions=captions, references=[line.split(" | ") for line in lines])
-        return metric.compute(predictions=captions, training=lines)
+        return told(**json.loads(arguments))
+    except (ValueError, TypeError) as error:
+        raise gradio.Error(f"no JSON object with the arguments of compute: {{error}}") from error
+
+
+def told(**arguments: Any) -> dict[str, Any]:
+    """The scores, or a mistake in words."""
+    try:
+        return metric.compute(**arguments)
     except Exception as error:
         raise gradio.Error(str(error)) from error
 
 
-app = gradio.Interface(
-    score,
-    [gradio.Textbox(lines=4, label="Predictions: one a line"), gradio.Textbox(lines=4, label=SECOND)],
-    gradio.JSON(label="Scores"),
-    title="{name}",
-    api_name="score",
-)
+if metric.takes_texts:
+    answer: Any = score
+    boxes = [gradio.Textbox(lines=4, label="Predictions: one a line"), gradio.Textbox(lines=4, label=SECOND)]
+else:
+    answer, boxes = score_values, [gradio.Textbox(lines=8, label="Arguments of compute, as JSON")]
+app = gradio.Interface(answer, boxes, gradio.JSON(label="Scores"), title="{name}", api_name="score")
 
 if __name__ == "__main__":
     app.launch()
@@ -97,6 +114,8 @@ adds the score of each caption. From hfmm, Apache-2.0.
 """
 EXAMPLES = {  # arguments of the example in the documentation, where they are not captions and their references
     "novelty": 'metric.compute(predictions=["a red star"], training=["a red star", "a blue ring"])',
+    "likelihood": "metric.compute(predictions=[-92.3, -88.1], dimensions=784)",
+    "classification": "metric.compute(predictions=[[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]], references=[1, 2])",
     "exact": (
         'metric.compute(predictions=["a small red star in the top left"],\n'
         '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'

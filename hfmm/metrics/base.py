@@ -37,7 +37,9 @@ class InMemoryMetric(evaluate.Metric):
     keys: tuple[str, ...] = ()
     options: tuple[str, ...] = ()  # arguments of `compute`, beside those that all metrics take
     needs_references = True
+    takes_texts = True  # as predictions
     citation_text = ""
+    inputs_text = INPUTS
 
     def __init__(self, config_name: str | None = None, **settings: Any) -> None:
         super().__init__(config_name, **{**settings, "keep_in_memory": True})
@@ -54,15 +56,18 @@ class InMemoryMetric(evaluate.Metric):
         return ""  # nothing is stored, so no directory is made
 
     def _info(self) -> evaluate.MetricInfo:
-        text = datasets.Value("string")
-        several = datasets.Features({"predictions": text, "references": datasets.Sequence(text)})
-        single = datasets.Features({"predictions": text, "references": text})
         return evaluate.MetricInfo(
             description=type(self).__doc__,
             citation=self.citation_text,
-            inputs_description=INPUTS,
-            features=[several, single],
+            inputs_description=self.inputs_text,
+            features=self._features(),
         )
+
+    def _features(self) -> list[datasets.Features]:
+        """The kinds of predictions and references that it takes."""
+        text = datasets.Value("string")
+        several = datasets.Features({"predictions": text, "references": datasets.Sequence(text)})
+        return [several, datasets.Features({"predictions": text, "references": text})]
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """Add one prediction and its references."""

@@ -4,9 +4,20 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
+import datasets
+
 from hfmm.errors import DataError
 
 from .base import InMemoryMetric, joined, mean
+
+INPUTS = """
+Args:
+    predictions: the scores of the classes of each example, a list of numbers
+    references: the class of each, by number
+    per_caption: whether to add what each example scores as a list, under "<key>_per_caption"
+Returns:
+    top_1, and top_5 where there are more than five classes
+"""
 
 
 class Classification(InMemoryMetric):
@@ -17,7 +28,13 @@ class Classification(InMemoryMetric):
     """
 
     keys = ("top_1", "top_5")
+    takes_texts = False
     citation_text = "Krizhevsky et al., ImageNet classification with deep convolutional neural networks, NIPS 2012"
+    inputs_text = INPUTS
+
+    def _features(self) -> list[datasets.Features]:
+        scores, label = datasets.Sequence(datasets.Value("float64")), datasets.Value("int64")
+        return [datasets.Features({"predictions": scores, "references": label})]
 
     def _check_predictions(self, predictions: list[Any], first: int) -> None:
         for number, scores in enumerate(predictions, first):

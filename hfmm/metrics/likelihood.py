@@ -3,9 +3,19 @@
 from math import exp, fsum, log
 from typing import Any
 
+import datasets
+
 from hfmm.errors import DataError, UsageError
 
 from .base import InMemoryMetric
+
+INPUTS = """
+Args:
+    predictions: the log-likelihood of each example, in nats
+    dimensions, tokens, characters: how many of these an example has, one number for all or a list
+Returns:
+    nats, and bits_per_dim, perplexity, bits_per_character where their sizes are given
+"""
 
 
 class Likelihood(InMemoryMetric):
@@ -19,6 +29,12 @@ class Likelihood(InMemoryMetric):
     keys = ("nats", "bits_per_dim", "perplexity", "bits_per_character")
     options = ("dimensions", "tokens", "characters")
     needs_references = False
+    takes_texts = False
+    citation_text = "Theis, van den Oord and Bethge, A note on the evaluation of generative models, ICLR 2016"
+    inputs_text = INPUTS
+
+    def _features(self) -> list[datasets.Features]:
+        return [datasets.Features({"predictions": datasets.Value("float64")})]
 
     def _check_predictions(self, predictions: list[Any], first: int) -> None:
         for number, prediction in enumerate(predictions, first):

@@ -6,9 +6,9 @@ from PIL import Image
 
 import hfmm
 from hfmm import evaluation
-from hfmm.evaluation.base import Asked
 from hfmm.errors import UsageError
 from hfmm.evaluation import generation
+from hfmm.evaluation.base import Asked
 from hfmm.evaluation.prediction import predict
 from hfmm.explanation.drawing import pictures_of
 from tests.testing import seeded

@@ -28,7 +28,10 @@ GIVEN = {"novelty": {"training": ["a small red star in the top left"]}}
 GIVEN |= {
     name: {"references": [json.dumps(objects) for objects in OBJECTS]} for name in ("exact_objects", "exact_scene")
 }
-GIVEN["classification"] = {"predictions": [[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]], "references": [1, 2]}
+NO_TEXTS = {
+    "classification": {"predictions": [[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]], "references": [1, 2]},
+    "likelihood": {"predictions": [-1.5, -2.5], "dimensions": 3},
+}
 STUB = """
 import sys
 
@@ -51,6 +54,8 @@ def write_metric(name, spaces, user="user"):
 
 
 def options(name):
+    if name in NO_TEXTS:
+        return NO_TEXTS[name]
     return {"predictions": PREDICTIONS, "per_caption": True, "tokenizer": "ptb"} | GIVEN.get(
         name, {"references": REFERENCES}
     )

@@ -55,7 +55,7 @@ def score_classifier(model: Any, processor: Any, examples: Examples, asked: Aske
     if examples.label_names is not None and list(examples.label_names) != names:
         raise DataError(f"the model's {len(names)} classes are not the {len(examples.label_names)} of the data")
     logits, read = classify(model, processor, examples, asked.processes)
-    known = [row for row, example in enumerate(read) if example["label"] >= 0]
+    known = [row for row, example in enumerate(read) if example["label"] is not None]
     scores = metrics.load("classification").compute(
         predictions=[logits[row] for row in known], references=[read[row]["label"] for row in known]
     )

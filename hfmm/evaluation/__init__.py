@@ -133,7 +133,7 @@ def evaluate(
         "split": split,
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
-        "how": described({**options, **(generation or {})}),
+        "how": described({**options, **(generation or {})}, recipe.get("name", "default")),
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
@@ -143,7 +143,8 @@ def evaluate(
     return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]
 
 
-def described(options: Mapping[str, Any]) -> str:
-    """How a row of `results.json` was obtained: the command, and what was not its default."""
+def described(options: Mapping[str, Any], recipe: str = "default") -> str:
+    """How a row of `results.json` was obtained: the command, the recipe trained by, and what was not its default."""
     details = ", ".join(f"{key}={value}" for key, value in options.items())
-    return f"hfmm evaluate{f' ({details})' if details else ''}"
+    trained = f", recipe {recipe}" if recipe != "default" else ""
+    return f"hfmm evaluate{trained}{f' ({details})' if details else ''}"

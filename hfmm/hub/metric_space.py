@@ -28,8 +28,9 @@ from .{home} import {kind}
 {others}
 '''
 APP = '''{notice}
-"""Score captions in the browser."""
+"""Score predictions in the browser."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,18 +41,25 @@ import gradio
 HERE = Path(__file__).resolve().parent
 sys.path[:] = [path for path in sys.path if Path(path).resolve() != HERE]  # a file here may be named like a package
 metric = evaluate.load(str(HERE / "{name}.py"))
-SECOND = "References of each, one line a prediction, apart by ' | '" if metric.needs_references else "Training captions"
+FIRST, SECOND = "Predictions: one a line", "References of each, one line a prediction, apart by ' | '"
+if not metric.of_captions:
+    FIRST, SECOND = "Predictions: one a line, as JSON", "References: one line a prediction, as JSON"
+elif not metric.needs_references:
+    SECOND = "Training captions"
 
 
 def score(predictions: str, second: str) -> dict[str, Any]:
-    """Score captions, one a line.
+    """Score predictions, one a line.
 
     Args:
-        predictions: One caption a line.
+        predictions: One a line, a caption or JSON.
         second: The references of each, or the training captions.
     """
     captions, lines = predictions.splitlines(), second.splitlines()
     try:
+        if not metric.of_captions:
+            references = [json.loads(line) for line in lines] if metric.needs_references else None
+            return metric.compute(predictions=[json.loads(line) for line in captions], references=references)
         if metric.needs_references:
             return metric.compute(predictions=captions, references=[line.split(" | ") for line in lines])
         return metric.compute(predictions=captions, training=lines)
@@ -61,7 +69,7 @@ def score(predictions: str, second: str) -> dict[str, Any]:
 
 app = gradio.Interface(
     score,
-    [gradio.Textbox(lines=4, label="Predictions: one a line"), gradio.Textbox(lines=4, label=SECOND)],
+    [gradio.Textbox(lines=4, label=FIRST), gradio.Textbox(lines=4, label=SECOND)],
     gradio.JSON(label="Scores"),
     title="{name}",
     api_name="score",
@@ -92,16 +100,22 @@ metric = evaluate.load("{repo_id}")
 {example}
 {fence}
 
-It runs offline and needs no Java. `tokenizer="ptb"` splits as coco-caption does, `per_caption=True`
-adds the score of each caption. From hfmm, Apache-2.0.
+It runs offline and needs no Java.{options} From hfmm, Apache-2.0.
 """
+OPTIONS = """ `tokenizer="ptb"` splits as coco-caption does, `per_caption=True`
+adds the score of each caption."""
 EXAMPLES = {  # arguments of the example in the documentation, where they are not captions and their references
     "novelty": 'metric.compute(predictions=["a red star"], training=["a red star", "a blue ring"])',
     "exact": (
         'metric.compute(predictions=["a small red star in the top left"],\n'
         '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'
     ),
+    "detection": (
+        'metric.compute(predictions=[{"boxes": [[2, 3, 20, 21]], "labels": [4], "scores": [0.9]}],\n'
+        '               references=[{"boxes": [[2, 2, 20, 20]], "labels": [4]}])'
+    ),
 }
+NOT_OF_CAPTIONS = ("detection",)
 CAPTIONS = 'metric.compute(predictions=["a red star"], references=[["a red star", "the star is red"]])'
 
 
@@ -152,7 +166,7 @@ def files_of(name: str, home: str, kind: str, repo_id: str) -> dict[str, str]:
         "requirements.txt": "".join(f"{package}=={_version(package)}\n" for package in packages),
         "README.md": README.format(
             name=name, gradio=GRADIO, short=json.dumps(short), description=description, repo_id=repo_id,
-            fence=LINE_OF_BACKTICKS, example=example,
+            fence=LINE_OF_BACKTICKS, example=example, options="" if name in NOT_OF_CAPTIONS else OPTIONS,
         ),
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ METRICS = {  # name -> module here and class
     "exact_objects": ("exact_scene", "ExactObjects"),
     "exact_scene": ("exact_scene", "ExactScene"),
     "caption": ("caption", "Caption"),
+    "detection": ("detection", "Detection"),
 }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hfmm.factory import create_model as create_model
     from hfmm.factory import create_processor as create_processor
     from hfmm.hub.publish import publish as publish
+    from hfmm.reproduction import reproduce as reproduce
     from hfmm.training.run import train as train
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _HOMES = {  # public name -> its module and its name there; an empty name is the
     "evaluate": ("hfmm.evaluation", "evaluate"),
     "explain": ("hfmm.explanation", "explain"),
     "publish": ("hfmm.hub.publish", "publish"),
+    "reproduce": ("hfmm.reproduction", "reproduce"),
     "load_data": ("hfmm.data", "load"),
     "metrics": ("hfmm.metrics", ""),
 }

@@ -35,6 +35,7 @@ class Row(NamedTuple):
         camel: Class stem where it is not the CamelCase of the name.
         note: For reference rows, why there is no code and where to look.
         processors: (Auto class, class) pairs of processors, tokenizers and feature extractors, own or upstream.
+        pipeline: Class of its diffusers pipeline, in `pipeline_<name>.py`, where it generates pictures.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Row(NamedTuple):
     camel: str = ""
     note: str = ""
     processors: tuple[tuple[str, str], ...] = ()
+    pipeline: str = ""
 
     @property
     def stem(self) -> str:
@@ -174,7 +176,9 @@ ROWS: tuple[Row, ...] = (
     Row("vilt", "ViLT", "alignment", 2021, "arXiv:2102.03334", "transformers", ANSWERS + RETRIEVAL, ("S4:32",)),
     # generation
     Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm", EDITS, ("S4:25",)),
-    Row("vae", "Variational autoencoder", "generation", 2014, "arXiv:1312.6114", "hfmm", PICTURES, ("S4:25", "S4:63")),
+    Row("vae", "Variational autoencoder", "generation", 2014, "arXiv:1312.6114", "hfmm", PICTURES, ("S4:25", "S4:63"),
+        "ready", (("AutoModel", "VaeModel"),), processors=(("AutoImageProcessor", "VaePictureProcessor"),),
+        pipeline="VaePipeline"),
     Row("gan", "GAN (DCGAN)", "generation", 2014, "arXiv:1406.2661", "hfmm", PICTURES,
         ("S1:20", "S3:20", "S4:20", "S3:63")),
     Row("draw", "DRAW", "generation", 2015, "arXiv:1502.04623", "hfmm", PICTURES, ("S0:16",)),

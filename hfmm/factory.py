@@ -12,6 +12,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from hfmm import catalogue
 from hfmm.catalogue import Row
 from hfmm.errors import UsageError, unknown
+from hfmm.registration import pipeline_module
 
 Preset = Mapping[str, Mapping[str, Any]]
 
@@ -56,6 +57,11 @@ def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
     name = pairs[auto] if auto else row.auto[0][1]
     found: type[PreTrainedModel] = getattr(import_module(f"{row.folder}.modeling_{row.name}"), name)
     return found
+
+
+def pipeline_class(row: Row) -> Any:
+    """The diffusers pipeline of an architecture that generates pictures; diffusers must be installed."""
+    return getattr(import_module(pipeline_module(row)), row.pipeline)
 
 
 def config_class(row: Row) -> type[PreTrainedConfig]:
@@ -160,7 +166,17 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         processor = getattr(import_module(f"{row.folder}.processing_{row.name}"), own)
         return processor.from_corpus(captions, **settings)
     size = settings.pop("image_size")
-    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}, **settings)
+    kind = _image_processor_class(row)
+    square = {"height": size, "width": size}
+    return kind(size=square if kind.default_to_square else {"shortest_edge": size}, crop_size=square, **settings)
+
+
+def _image_processor_class(row: Row) -> Any:
+    """The image processor that the catalogue gives: an own one, or that of CLIP."""
+    name = dict(row.processors)["AutoImageProcessor"]
+    if not name.startswith(row.stem):
+        return CLIPImageProcessorPil
+    return getattr(import_module(f"{row.folder}.image_processing_{row.name}"), name)
 
 
 def picture_size(processor: Any) -> tuple[int, int]:

@@ -14,6 +14,8 @@ It touches what transformers does not promise, all of it here, and each has a te
 | `_LazyAutoMapping._model_mapping` | model type -> class, of one Auto class |
 | `_LazyAutoMapping._reverse_config_mapping` | configuration class -> model type; copied when a mapping is made |
 | `sys.modules["transformers.models.hfmm_<name>"]` | the module in which a mapping looks for a class |
+| `_class_to_module` of transformers and diffusers | where a pipeline looks for its component and its class |
+| `sys.modules["diffusers.hfmm_<name>"]` | the module in which diffusers looks for a pipeline |
 """
 
 import sys
@@ -38,7 +40,8 @@ PROCESSORS = {  # Auto class -> its module, the mapping in it, and the file of a
     "AutoVideoProcessor": (f"{AUTO}.video_processing_auto", "VIDEO_PROCESSOR_MAPPING", "video_processing"),
 }
 MODELING = f"{AUTO}.modeling_auto"
-AUTO_MODULES = (CONFIGURATION, MODELING, *(module for module, _, _ in PROCESSORS.values()))
+PIPELINES = "diffusers.pipelines.pipeline_loading_utils"
+AUTO_MODULES = (CONFIGURATION, MODELING, PIPELINES, *(module for module, _, _ in PROCESSORS.values()))
 
 
 def class_files(row: "Row") -> dict[str, str]:
@@ -51,12 +54,17 @@ def class_files(row: "Row") -> dict[str, str]:
     return files
 
 
+def pipeline_module(row: "Row") -> str:
+    """The module that holds the diffusers pipeline of an architecture that has one."""
+    return f"{row.folder}.pipeline_{row.name}"
+
+
 class ArchitectureModule(ModuleType):
     """Stands where a mapping looks for an architecture, and imports the file that holds the class it asks for."""
 
     def __init__(self, row: "Row") -> None:
         super().__init__(f"transformers.models.{row.model_type}", row.title)
-        self.__dict__["_files"] = class_files(row)
+        self.__dict__["_files"] = class_files(row) | ({row.pipeline: pipeline_module(row)} if row.pipeline else {})
 
     def __getattr__(self, name: str) -> "Any":
         files: dict[str, str] = self.__dict__["_files"]
@@ -66,11 +74,14 @@ class ArchitectureModule(ModuleType):
 
 
 def register(module: ModuleType, rows: Sequence["Row"]) -> None:
-    """Add rows to the mappings of one of transformers' auto modules."""
+    """Add rows to the mappings of one of transformers' auto modules, or to what diffusers knows."""
     if module.__name__ == CONFIGURATION:
         for row in rows:
             module.__dict__["CONFIG_MAPPING_NAMES"][row.model_type] = f"{row.stem}Config"
             sys.modules.setdefault(f"transformers.models.{row.model_type}", ArchitectureModule(row))
+        return
+    if module.__name__ == PIPELINES:
+        _register_pipelines([row for row in rows if row.pipeline])
         return
     for row in rows:
         for auto, name in (*row.auto, *row.processors):
@@ -78,6 +89,19 @@ def register(module: ModuleType, rows: Sequence["Row"]) -> None:
             if mapping is not None:
                 mapping._reverse_config_mapping[f"{row.stem}Config"] = row.model_type
                 mapping._model_mapping[row.model_type] = {"pil": name} if auto == "AutoImageProcessor" else name
+
+
+def _register_pipelines(rows: Sequence["Row"]) -> None:
+    """Let diffusers find the pipelines, and in transformers the models that are their components."""
+    for row in rows:
+        found = ArchitectureModule(row)
+        sys.modules.setdefault(f"transformers.models.{row.model_type}", found)
+        sys.modules[f"diffusers.{row.model_type}"] = found
+        for package, name, place in (
+            ("transformers", dict(row.auto)["AutoModel"], f"models.{row.model_type}"),
+            ("diffusers", row.pipeline, row.model_type),
+        ):
+            vars(sys.modules[package]).setdefault("_class_to_module", {})[name] = place
 
 
 def _mapping(module: ModuleType, auto: str) -> "Any":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hfmm import catalogue
 from hfmm.hub import cards
+from hfmm.results import read_results
 
 ROOT = Path(__file__).resolve().parent.parent
 SAME = ("data", "split", "examples", "preset", "how", "seed")
@@ -18,7 +19,7 @@ SAME = ("data", "split", "examples", "preset", "how", "seed")
 
 def collect(run: Path) -> None:
     """Add the rows of a run."""
-    for row in json.loads((run / "results.json").read_text(encoding="utf-8")):
+    for row in read_results(run):
         path = ROOT / "hfmm" / "recipes" / row["architecture"] / "measured.json"
         rows = [old for old in cards.measured(row["architecture"]) if any(old[key] != row[key] for key in SAME)]
         path.write_text(json.dumps([*rows, row], indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

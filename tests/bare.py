@@ -54,9 +54,24 @@ def run(request):
     return found
 
 
+@torch.no_grad()
+def draw(request):
+    """Load a pipeline, and what AutoModel makes of the same folder, and let both draw from one seed."""
+    from diffusers import DiffusionPipeline
+
+    where, count, seed = request["where"], request["pipeline"], request["seed"]
+    pipeline = DiffusionPipeline.from_pretrained(where, trust_remote_code=True)
+    images = pipeline(count, generator=torch.Generator().manual_seed(seed), output_type="pt").images
+    model = transformers.AutoModel.from_pretrained(where, trust_remote_code=True).eval()
+    expected = model.generate_images(count, generator=torch.Generator().manual_seed(seed))
+    save_file({"pipeline": images.contiguous(), "model": expected.contiguous()}, request["outputs"])
+    return {"pipeline": type(pipeline).__module__, "model": type(pipeline.model).__module__}
+
+
 for line in sys.stdin:
     try:
-        answer = run(json.loads(line))
+        request = json.loads(line)
+        answer = draw(request) if "pipeline" in request else run(request)
     except Exception:
         answer = {"error": traceback.format_exc()}
     print(json.dumps(answer), file=answers, flush=True)

@@ -51,6 +51,21 @@ print("known")
 """
 
 
+PIPELINES = """
+import diffusers
+from diffusers import DiffusionPipeline
+from hfmm import catalogue, factory
+import transformers  # last: importing diffusers executes it a second time
+
+rows = [row for row in catalogue.own() if row.pipeline]
+assert rows
+for row in rows:
+    assert getattr(diffusers, row.pipeline) is factory.pipeline_class(row)
+    assert getattr(transformers, dict(row.auto)["AutoModel"]) is factory.model_class(row, "AutoModel")
+print("known")
+"""
+
+
 def run(code):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -67,6 +82,13 @@ def run(code):
 )
 def test_the_auto_classes_know_every_ready_architecture_whichever_is_imported_first(first):
     assert run(first + KNOWS).endswith("known")
+
+
+@pytest.mark.parametrize(
+    "first", ["import hfmm; import diffusers", "from diffusers import DiffusionPipeline; import hfmm"]
+)
+def test_diffusers_knows_every_pipeline_and_its_component_whichever_is_imported_first(first):
+    assert run(first + PIPELINES).endswith("known")
 
 
 def test_importing_hfmm_loads_neither_torch_nor_transformers():
@@ -242,27 +264,28 @@ HEADS = [name.removeprefix("AutoModel") for name in dir(transformers) if name.st
 
 
 def class_names(row):
-    """What an architecture's classes may be called, and what those that exist are called."""
-    names = {row.stem + ending for ending in [*ENDINGS, *HEADS, "ForConditionalGeneration"]}
-    if row.status == "ready":
-        for path in (ROOT / row.folder.replace(".", "/")).glob(f"*_{row.name}.py"):
-            if not path.name.startswith("convert_"):
-                module = import_module(f"{row.folder}.{path.stem}")
-                names |= {
-                    name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
-                }
+    """What an architecture's classes are called, and before it is built, what they may be called."""
+    if row.status != "ready":
+        return {row.stem + ending for ending in [*ENDINGS, *HEADS, "ForConditionalGeneration"]}
+    names = set()
+    for path in (ROOT / row.folder.replace(".", "/")).glob(f"*_{row.name}.py"):
+        if not path.name.startswith("convert_"):
+            module = import_module(f"{row.folder}.{path.stem}")
+            names |= {
+                name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+            }
     return names
 
 
 def test_no_class_name_exists_in_transformers():
-    upstream = set(dir(transformers))
+    upstream = set(transformers.__all__)  # its own names: `dir` gives registered ones as well
     clashes = {row.name: class_names(row) & upstream for row in catalogue.ROWS if row.origin == "hfmm"}
     assert {name: found for name, found in clashes.items() if found} == {}
 
 
 def test_no_class_name_exists_in_diffusers():
     diffusers = pytest.importorskip("diffusers", reason="the diffusion extra is not installed")
-    upstream = set(dir(diffusers))
+    upstream = set(diffusers.__all__)
     clashes = {row.name: class_names(row) & upstream for row in catalogue.ROWS if row.origin == "hfmm"}
     assert {name: found for name, found in clashes.items() if found} == {}
 

@@ -32,18 +32,19 @@ READY = [row for row in ARCHITECTURES if row.status == "ready"]
 
 BASICS = ("hfmm.errors", "hfmm.files")
 STRINGS = ("hfmm.catalogue", *BASICS)
-LOADING = ("hfmm.factory", "hfmm.loading", "hfmm.device", "hfmm.registration", *STRINGS)
+LOADING = ("hfmm.factory", "hfmm.loading", "hfmm.device", "hfmm.registration", "hfmm.results", *STRINGS)
 DATA = ("hfmm.data", *BASICS)
 METRICS = ("hfmm.metrics", "hfmm.data.scenes.grammar", *BASICS)
 EXPLANATION = ("hfmm.explanation", "hfmm.robustness", "hfmm.nn", *DATA, *LOADING, "hfmm.data")
 EVALUATION = ("hfmm.evaluation", *METRICS, *EXPLANATION)
-HUB = ("hfmm.hub", "hfmm.registration", *STRINGS)
+HUB = ("hfmm.hub", "hfmm.registration", "hfmm.results", *STRINGS)
 MAY_IMPORT = {  # the longest prefix of a file's own name holds; `hfmm` itself stands for `from hfmm import <module>`
     "hfmm.__init__": ("hfmm.registration",),
     "hfmm.__main__": ("hfmm.cli",),
     "hfmm.errors": (),
     "hfmm.files": ("hfmm.errors",),
     "hfmm.catalogue": BASICS,
+    "hfmm.results": BASICS,
     "hfmm.registration": STRINGS,
     "hfmm.device": BASICS,
     "hfmm.factory": ("hfmm.nn", *DATA, *LOADING),
@@ -58,6 +59,7 @@ MAY_IMPORT = {  # the longest prefix of a file's own name holds; `hfmm` itself s
     "hfmm.training": ("hfmm.training", *EVALUATION, *HUB),
     "hfmm.hub": HUB,
     "hfmm.quickstart": ("hfmm.training", *EVALUATION, *HUB),
+    "hfmm.reproduction": ("hfmm.reproduction", "hfmm.training", *EVALUATION, *HUB),
     "hfmm.cli": ("hfmm",),
 }
 ONLY_STANDARD_LIBRARY = (

@@ -18,6 +18,8 @@ VERBS = {
     "compare": "the same picture through several models, side by side",
     "demo": "the Gradio app of the task on models of yours",
     "publish": "weights, code, processor, card and scores to the Hub, or to a folder",
+    "reproduce": "train, score, card and page in one command, over several seeds",
+    "preview": "a sheet of examples of any data set or view, as a picture or a page",
     "quickstart": "train, score, reload and show a captioner in two minutes",
     "doctor": "environment, versions, extras, devices; --data D checks a data set",
 }

@@ -10,14 +10,21 @@ from hfmm.errors import UsageError
 def parser() -> Parser:
     """The flags of `hfmm train`."""
     parser = Parser("train", "Train by a recipe. The same command again continues where it stopped.", json=True)
-    parser.add_argument("name", help="an architecture: `hfmm list --status ready`")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="any key of the recipe")
+    add_flags(parser)
     parser.add_argument("--recipe", default="default", help="a shipped recipe's name, or a YAML file")
-    parser.add_argument("--config", help="a YAML file with keys of the recipe; the command line wins")
     parser.add_argument("--output-dir", help="runs/<name> by default")
-    parser.add_argument("--overwrite", action="store_true", help="start again where the directory holds a run")
     parser.add_argument("--resume", choices=["auto"], default="auto", help="continue a run that stopped (always on)")
     parser.add_argument("--dry-run", action="store_true", help="parameters, memory, time and shapes; trains nothing")
+    parser.add_argument("--seed", type=int)
+    return parser
+
+
+def add_flags(parser: Parser) -> None:
+    """Add what `hfmm train` and `hfmm reproduce` both take."""
+    parser.add_argument("name", help="an architecture: `hfmm list --status ready`")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="any key of the recipe")
+    parser.add_argument("--config", help="a YAML file with keys of the recipe; the command line wins")
+    parser.add_argument("--overwrite", action="store_true", help="start again where the directory holds a run")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--data", help="scenes, digits, a folder, a file or a Hub data set id")
     parser.add_argument("--columns", help="image=photo,captions=sentences")
@@ -26,7 +33,6 @@ def parser() -> Parser:
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--seed", type=int)
     parser.add_argument("--precision", choices=["fp32", "bf16"])
     parser.add_argument("--save-every", type=int, help="steps between checkpoints")
     parser.add_argument("--keep", type=int, help="checkpoints to keep, and the best")
@@ -37,12 +43,12 @@ def parser() -> Parser:
     parser.add_argument(
         "--lora-on", metavar="PATTERN,...", help="adapt these layers of --init-from instead of all weights"
     )
-    return parser
 
 
 def run(words: Sequence[str]) -> int:
     given = vars(parser().parse(words))
     as_json, dry = given.pop("json"), given.pop("dry_run")
+    del given["resume"]  # it always does
     arguments = arguments_of(given)
     if dry:
         from hfmm.training.plan import plan
@@ -65,7 +71,6 @@ def arguments_of(given: dict[str, Any]) -> dict[str, Any]:
     """The command's flags as the arguments of [`hfmm.train`]."""
     from hfmm.training.recipe import parse_override
 
-    given.pop("resume")
     overrides = {".".join(path): value for path, value in map(parse_override, given.pop("overrides"))}
     pairs = {"frozen": _pairs(given.pop("frozen")), "columns": _pairs(given.pop("columns"))}
     targets = given.pop("lora_on")

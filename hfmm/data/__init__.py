@@ -23,8 +23,8 @@ def load(
         columns: Which column to take, `image=photo,captions=sentences` or a mapping. Common names map themselves.
         on_bad_example: `error` checks every row but its pixels now, and raises; `skip` leaves bad rows to be met and
             replaced by `KeyedExamples`.
-        **options: Of the source. Built-in data: see `Scenes` and `Digits`. Others: `max_pixels` (of a picture),
-            `ignore_index` (of masks, mapped to 255); Hub: `config`, `revision`.
+        **options: Of the source. Built-in data: see `Scenes`, `Motion`, `Sound`, `Spoken` and `Digits`. Others:
+            `max_pixels` (of a picture), `ignore_index` (of masks, mapped to 255); Hub: `config`, `revision`.
 
     Raises:
         DataError: No such data, split or column, or a bad row; the message names file and row.

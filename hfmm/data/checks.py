@@ -155,9 +155,14 @@ def _message(message: Mapping[str, Any], called: str, notes: Notes) -> dict[str,
                 notes.append(f"{called} has a part of type {str(kind)[:40]!r}; known: {', '.join(PART_TYPES)}")
             elif kind == "text":
                 check_text(part.get("text"), f"{called} text", notes)
-        return {"role": role, "content": content}
+        return {"role": role, "content": [_given(part) for part in content]}
     check_text(content, called, notes)
     return {"role": role, "content": _parts(content) if isinstance(content, str) else []}
+
+
+def _given(part: dict[str, Any]) -> dict[str, Any]:
+    """A part without the keys that only other parts have, which tables fill with nothing."""
+    return {key: value for key, value in part.items() if value is not None}
 
 
 def _parts(text: str) -> list[dict[str, str]]:

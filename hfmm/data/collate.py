@@ -1,6 +1,6 @@
-"""From drawn examples to the batches that captioners take."""
+"""From drawn examples to the batches that captioners and generators take."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -66,11 +66,46 @@ class CaptionCollator:
         return {"pixel_values": pixel_values, "labels": batch["labels"], "example_ids": ids}
 
 
-_COLLATORS = {"image-captioning": CaptionCollator}
+class PictureCollator:
+    """Lets the processor make tensors of pictures alone; binary ones are drawn anew at each visit."""
+
+    def __init__(self, processor: Any) -> None:
+        """Take the image processor of a generator, called with pictures, `seeds` and `return_tensors`."""
+        self.processor = processor
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Draw the seed of an example's binary pixels.
+
+        Returns:
+            `id`, `image` and `seed`.
+
+        Raises:
+            DataError: The example has no picture.
+        """
+        if example.get("image") is None:
+            raise DataError(f"example {example['id']} has no image")
+        return {"id": example["id"], "image": example["image"], "seed": random.getrandbits(63)}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, channels, height, width) and `example_ids` (B strings).
+        """
+        seeds = [example["seed"] for example in drawn]
+        batch = self.processor([example["image"] for example in drawn], seeds=seeds, return_tensors="pt")
+        return {"pixel_values": batch["pixel_values"], "example_ids": [example["id"] for example in drawn]}
 
 
-def for_task(task: str) -> type[CaptionCollator]:
-    """The collator of a task's training batches."""
+Collator = CaptionCollator | PictureCollator
+_COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
+    "image-captioning": CaptionCollator,
+    "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),
+}
+
+
+def for_task(task: str) -> Callable[[Any, str], Collator]:
+    """What makes the collator of a task's training batches, of a processor and the choice of captions."""
     if task not in _COLLATORS:
         raise unknown("task to make batches for", task, _COLLATORS)
     return _COLLATORS[task]

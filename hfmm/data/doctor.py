@@ -5,7 +5,7 @@ from typing import Any
 
 from hfmm.data.checks import Problem
 from hfmm.data.columns import parse_columns
-from hfmm.data.sources import Source, canonical_split, examples_of, is_built_in, open_source
+from hfmm.data.sources import Source, canonical_split, examples_of, is_built_in, load_built_in, open_source
 from hfmm.errors import DataError
 
 
@@ -25,8 +25,10 @@ def diagnose(
 
     Raises:
         DataError: There is no such data set at all.
+        UsageError: Built-in data have no such view, split or option.
     """
     if is_built_in(spec):
+        load_built_in(spec, canonical_split(split or "train"), dict(options))
         return []
     explicit = parse_columns(columns)
     source = open_source(spec, options.get("config"), options.get("revision"))

@@ -184,12 +184,17 @@ def open_source(spec: str, config: str | None = None, revision: str | None = Non
 
 def load_built_in(spec: str, split: str, options: dict[str, Any]) -> Examples:
     """The built-in data: `scenes`, `scenes:VIEW` or `digits`."""
+    from hfmm.data import scenes
+
     name, _, view = spec.partition(":")
+    options = {"split": split, **options, **({"view": view} if view else {})}
+    Source: type[Examples]
     if name == "digits":
         from hfmm.data.digits import Digits as Source
+    elif options.get("view") in scenes.CLIP_VIEWS:
+        Source = getattr(scenes, scenes.CLIP_VIEWS[options.pop("view")])
     else:
-        from hfmm.data.scenes import Scenes as Source  # type: ignore[assignment]
-    options = {"split": split, **options, **({"view": view} if view else {})}
+        Source = scenes.Scenes
     known = list(signature(Source).parameters)
     for option in options:
         if option not in known:

@@ -1,6 +1,6 @@
 """How well: one scorer a task, the rows of `results.json`, and the public `evaluate`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +11,12 @@ from hfmm.data.examples import Example, Examples
 from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
-from hfmm.evaluation import captioning
-from hfmm.evaluation.results import add_result, read_results, with_reported
+from hfmm.evaluation import captioning, generation
 from hfmm.loading import load
+from hfmm.metrics import LOWER_IS_BETTER
+from hfmm.results import add_result, read_results, with_reported
 
-__all__ = ["Outcome", "add_result", "chosen", "evaluate", "read_results", "score_model"]
+__all__ = ["Outcome", "chosen", "evaluate", "score_model"]
 
 
 class Outcome(NamedTuple):
@@ -23,12 +24,12 @@ class Outcome(NamedTuple):
 
     Attributes:
         scores: Metric to value.
-        predictions: One for each example.
+        predictions: One for each example; of a generator of pictures, pictures that belong to none.
         examples: What was predicted on, without pictures.
     """
 
     scores: dict[str, float]
-    predictions: list[str]
+    predictions: list[Any]
     examples: list[Example]
 
 
@@ -57,23 +58,54 @@ def score_model(
     Raises:
         UsageError: The task has no scorer.
     """
-    if task != "image-captioning":
+    if task not in SCORERS:
         raise UsageError(f"'{task}' has no scorer yet")
+    return SCORERS[task](model, processor, examples, metrics, generation or {}, processes, training)
+
+
+def _captions(
+    model: Any,
+    processor: Any,
+    examples: Examples,
+    metrics: Sequence[str],
+    generation: Mapping[str, Any],
+    processes: tuple[int, int],
+    training: Sequence[str],
+) -> Outcome:
     captions, read = captioning.caption(
-        model, processor, examples, num_processes=processes[0], process_index=processes[1], **(generation or {})
+        model, processor, examples, num_processes=processes[0], process_index=processes[1], **generation
     )
     return Outcome(captioning.score(captions, read, metrics, training), captions, read)
 
 
+def _pictures(
+    model: Any,
+    processor: Any,
+    examples: Examples,
+    metrics: Sequence[str],
+    _: Any,
+    processes: tuple[int, int],
+    *rest: Any,
+) -> Outcome:
+    scores = generation.score(model, processor, examples, metrics, processes)
+    return Outcome(scores, generation.draw(model), [examples.peek(row) for row in range(len(examples))])
+
+
+SCORERS: dict[str, Callable[..., Outcome]] = {
+    "image-captioning": _captions,
+    "unconditional-image-generation": _pictures,
+}  # by task
+
+
 def chosen(scores: Mapping[str, float], name: str) -> float:
-    """One score, for early stopping.
+    """One score, for early stopping: the higher the better, so that one of which less is better is negated.
 
     Raises:
         UsageError: It was not computed.
     """
     if name not in scores:
         raise unknown("metric", name, scores)
-    return scores[name]
+    return -scores[name] if name in LOWER_IS_BETTER else scores[name]
 
 
 def run_recipe(where: str | Path) -> dict[str, Any]:
@@ -92,6 +124,8 @@ def _seen(trained_on: Mapping[str, Any]) -> list[str]:
             trained_on["name"], split=trained_on["split"], columns=trained_on["columns"] or None, on_bad_example="skip"
         )
     except HfmmError:  # the model outlives its data
+        return []
+    if "captions" not in examples.features:
         return []
     return [caption for captions in examples.column("captions") for caption in captions]
 
@@ -141,13 +175,12 @@ def evaluate(
     outcome = score_model(
         loaded.row.tasks[0], loaded.model, loaded.processor, examples, metrics, generation, training=_seen(trained_on)
     )
-    details = ", ".join(f"{key}={value}" for key, value in {**options, **(generation or {})}.items())
     row = {
         "data": Path(name).name,
         "split": split,
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
-        "how": f"hfmm evaluate{f' ({details})' if details else ''}",
+        "how": described({**options, **(generation or {})}),
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
@@ -155,3 +188,9 @@ def evaluate(
         "hardware": hardware(),
     }
     return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]
+
+
+def described(options: Mapping[str, Any]) -> str:
+    """How a row of `results.json` was obtained: the command, and what was not its default."""
+    details = ", ".join(f"{key}={value}" for key, value in options.items())
+    return f"hfmm evaluate{f' ({details})' if details else ''}"

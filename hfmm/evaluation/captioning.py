@@ -6,24 +6,10 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from torch.utils.data import DataLoader
 
 from hfmm import metrics
 from hfmm.data.examples import Example, Examples
-from hfmm.factory import picture_size
-
-
-class _Reading(torch.utils.data.Dataset[Example]):
-    """Rows of examples for a loader with workers."""
-
-    def __init__(self, examples: Examples) -> None:
-        self.examples = examples
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, row: int) -> Example:
-        return self.examples[row]
+from hfmm.evaluation.reading import batches
 
 
 def caption(
@@ -49,14 +35,12 @@ def caption(
     Returns:
         Captions and examples (without pictures), in the order of `examples`.
     """
-    mine = examples.sized(*picture_size(processor)).shard(num_processes, process_index)
-    workers = 1 if len(mine) > batch_size else 0
-    loader = DataLoader(_Reading(mine), batch_size, collate_fn=list, num_workers=workers)
+    mine = examples.shard(num_processes, process_index)
     was_training = model.training
     model.eval()
     captions: list[str] = []
     read: list[Example] = []
-    for batch in loader:
+    for batch in batches(mine, processor, batch_size):
         inputs = processor(images=[example["image"] for example in batch]).to(model.device)
         with torch.inference_mode():
             ids = model.generate(**inputs, **generation)

@@ -9,7 +9,8 @@ import torch
 from hfmm.data.images import decode
 from hfmm.data.tables import list_pictures
 from hfmm.errors import DataError, UsageError
-from hfmm.loading import load
+from hfmm.evaluation.generation import draw
+from hfmm.loading import Loaded, load
 
 
 def predict(
@@ -19,44 +20,68 @@ def predict(
     num_return_sequences: int = 1,
     num_beams: int | None = None,
     device: str = "cpu",
+    output: Path | None = None,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Caption pictures.
+    """Caption pictures, or draw new ones.
 
     Args:
         where: Run directory or repository.
         images: Pictures, and folders of pictures.
         text: How each caption starts.
-        num_return_sequences: Captions a picture, best first.
+        num_return_sequences: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
         device: As torch names it.
+        output: The folder that a generator draws into.
+        seed: Of what a generator draws.
 
     Returns:
-        A row a picture: `image`, `predictions`, `scores` (log-probabilities; None without beams).
+        A row a picture: `image`, `predictions`, `scores` (log-probabilities; None without beams); of a generator
+        `image`, the file that was written.
 
     Raises:
+        UsageError: A captioner got no pictures, a generator no folder, or there is nothing to predict.
         DataError: A picture cannot be read; nothing has been predicted then.
     """
+    loaded = load(where, device)
+    task = loaded.row.tasks[0]
+    if task == "unconditional-image-generation":
+        return _drawn(loaded, num_return_sequences, output, seed)
+    if task != "image-captioning":
+        raise UsageError(f"{loaded.row.name} does not caption pictures")
+    if not images:
+        raise UsageError(f"{loaded.row.name} captions pictures: name them with --image")
     paths = [inside for path in images for inside in (list_pictures(path) if path.is_dir() else [path])]
     if not paths:
         raise DataError(f"no picture in {', '.join(map(str, images))}")
-    loaded = load(where, device)
-    if loaded.row.tasks[0] != "image-captioning":
-        raise UsageError(f"{loaded.row.name} does not caption pictures")
     beams = max(num_beams or loaded.model.generation_config.num_beams or 1, num_return_sequences)
     rows = []
     for path in paths:
         inputs = loaded.processor(images=_read(path), text=text).to(loaded.model.device)
         with torch.inference_mode():
-            output = loaded.model.generate(  # type: ignore[operator]
+            found = loaded.model.generate(  # type: ignore[operator]
                 **inputs,
                 num_beams=beams,
                 num_return_sequences=num_return_sequences,
                 return_dict_in_generate=True,
                 output_scores=True,
             )
-        captions = loaded.processor.post_process_image_text_to_text(output.sequences)
-        scores = output.sequences_scores.tolist() if beams > 1 else [None]
+        captions = loaded.processor.post_process_image_text_to_text(found.sequences)
+        scores = found.sequences_scores.tolist() if beams > 1 else [None]
         rows.append({"image": str(path), "predictions": captions, "scores": scores})
+    return rows
+
+
+def _drawn(loaded: Loaded, count: int, output: Path | None, seed: int) -> list[dict[str, Any]]:
+    """Write pictures of a generator, numbered from 0."""
+    if output is None:
+        raise UsageError(f"{loaded.row.name} draws pictures: name the folder to write them to with --output")
+    output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, picture in enumerate(draw(loaded.model, count, seed)):
+        path = output / f"{number:04d}.png"
+        picture.save(path)
+        rows.append({"image": str(path)})
     return rows
 
 

@@ -1,5 +1,6 @@
 """Why this answer: one function, one type."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from PIL import Image
 from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
+from hfmm.explanation.generation import explain_generator
 
 __all__ = ["Explanation", "explain"]
 
@@ -29,7 +31,14 @@ def explain(where: str | Path, image: Image.Image | str | Path, device: str = "c
     from hfmm.loading import load
 
     loaded = load(where, device)
-    if loaded.row.tasks[0] != "image-captioning":
+    task = loaded.row.tasks[0]
+    if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
     picture = image if isinstance(image, Image.Image) else decode(Path(image))
-    return explain_caption(loaded.model, loaded.processor, picture, **generation)
+    return EXPLAINERS[task](loaded.model, loaded.processor, picture, **generation)
+
+
+EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
+    "image-captioning": explain_caption,
+    "unconditional-image-generation": explain_generator,
+}

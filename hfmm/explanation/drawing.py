@@ -1,8 +1,14 @@
 """Panels of pictures with words under them, drawn with Pillow alone."""
 
+from bisect import bisect
 from collections.abc import Sequence
+from math import ceil
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INK, PAPER = (28, 30, 33), (255, 255, 255)
 FONT_SIZE = 14
@@ -15,15 +21,25 @@ def font(size: int = FONT_SIZE) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def wrap(text: str, width: int, size: int = FONT_SIZE) -> list[str]:
-    """Break a text at spaces into lines of at most `width` pixels."""
+    """Break a text at spaces, and a word that is too long anywhere, into lines of at most `width` pixels."""
     face = font(size)
     lines: list[str] = []
     for word in text.split():
         if lines and face.getlength(f"{lines[-1]} {word}") <= width:
             lines[-1] += f" {word}"
-        else:
-            lines.append(word)
+            continue
+        while len(word) > 1 and face.getlength(word) > width:
+            end = max(1, bisect(range(len(word)), width, key=lambda end: ceil(face.getlength(word[:end]))) - 1)
+            lines.append(word[:end])
+            word = word[end:]
+        lines.append(word)
     return lines
+
+
+def pictures_of(images: "Tensor") -> list[Image.Image]:
+    """Tensors as pictures. (B, 1 or 3, H, W) in [0, 1] -> B of Pillow's, gray or RGB."""
+    values = (images.clamp(0, 1) * 255).round().byte().cpu().permute(0, 2, 3, 1)  # B H W C
+    return [Image.fromarray(value.squeeze(-1).numpy()) for value in values]
 
 
 def panels(pictures: Sequence[Image.Image], texts: Sequence[str], columns: int, side: int = 160) -> Image.Image:

@@ -1,32 +1,35 @@
 """The page of a run: loss curve, score table, and pictures with the reason for each answer."""
 
 import html
-import json
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from hfmm.explanation.base import Explanation, data_url
+from hfmm.results import as_lines, read_results
+
+Section = tuple[str, Sequence[Explanation | str]]
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e21; }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
 table { border-collapse: collapse } th, td { border: 1px solid #d0d4d9; padding: .3rem .7rem; text-align: left }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
+td { font-variant-numeric: tabular-nums }
 figure { margin: 1.2rem 0; padding-bottom: 1rem; border-bottom: 1px solid #e4e7ea }
 img { max-width: 100%; height: auto } .wide { overflow-x: auto } .talk { color: #5a6067 }
 """
 
 
-def write_page(run: Path, title: str, lead: str, sections: Sequence[tuple[str, Sequence[Explanation]]]) -> Path:
+def write_page(run: Path, title: str, lead: str, sections: Sequence[Section]) -> Path:
     """Write `index.html` of a run, with every picture inside it.
 
     Args:
         run: A finished run directory; `results.json` and `loss.png` are read from it.
         title: Of the page.
         lead: One paragraph under the title.
-        sections: (heading, explanations) in order.
+        sections: (heading, explanations or pieces of HTML) in order.
 
     Returns:
         The path of the page.
@@ -35,29 +38,36 @@ def write_page(run: Path, title: str, lead: str, sections: Sequence[tuple[str, S
     loss = run / "loss.png"
     if loss.exists():
         parts.append(f'<h2>Loss</h2><img src="{data_url(Image.open(loss))}" alt="loss by step">')
-    parts.append("<h2>Scores</h2>" + _table(json.loads((run / "results.json").read_text(encoding="utf-8"))))
-    for heading, explanations in sections:
-        parts.append(f"<h2>{html.escape(heading)}</h2>" + "".join(item.to_html() for item in explanations))
-    page = (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style>{''.join(parts)}</html>\n"
-    )
+    parts.append("<h2>Scores</h2>" + html_table(as_lines(read_results(run))))
+    for heading, items in sections:
+        shown = (item if isinstance(item, str) else item.to_html() for item in items)
+        parts.append(f"<h2>{html.escape(heading)}</h2>" + "".join(shown))
     path = run / "index.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(document(title, "".join(parts)), encoding="utf-8")
     return path
 
 
-def _table(rows: Sequence[dict[str, object]]) -> str:
-    """The rows of `results.json`, a column a measurement."""
-    names: list[str] = []
-    for row in rows:
-        metrics = row["metrics"]
-        assert isinstance(metrics, dict)
-        names += [name for name in metrics if name not in names]
-    heads = "".join(f"<th>{row['data']}<br>{row['split']}, {row['examples']} examples</th>" for row in rows)
-    lines = []
-    for name in names:
-        values = [row["metrics"].get(name) for row in rows]  # type: ignore[attr-defined]
-        cells = "".join(f"<td class=number>{'' if value is None else f'{value:.3f}'}</td>" for value in values)
-        lines.append(f"<tr><th>{html.escape(name)}</th>{cells}</tr>")
-    return f"<div class=wide><table><tr><th></th>{heads}</tr>{''.join(lines)}</table></div>"
+def document(title: str, body: str, style: str = "") -> str:
+    """A whole page, readable at any width.
+
+    Args:
+        title: Plain text.
+        body: HTML.
+        style: CSS beside that of every page.
+    """
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style>{body}</html>\n"
+    )
+
+
+def html_table(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells, the first of which is the head; first and last ones are not repeated."""
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in lines[0])
+    body = []
+    for above, line in itertools.pairwise(lines):
+        cells = [
+            "" if index in (0, len(line) - 1) and cell == above[index] else cell for index, cell in enumerate(line)
+        ]
+        body.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    return f"<div class=wide><table><tr>{head}</tr>{''.join(body)}</table></div>"

@@ -16,6 +16,7 @@ from hfmm.catalogue import Row
 from hfmm.errors import UsageError
 from hfmm.files import write_atomically
 from hfmm.hub.flatten import basename, flatten
+from hfmm.hub.pipelines import code_of_pipeline, write_index
 from hfmm.registration import class_files
 
 PREFIX = "hfmm_"
@@ -43,6 +44,9 @@ def bundle(folder: Path) -> list[str]:
     if not rows:
         return []
     code = code_of(rows)
+    if rows[0].pipeline:
+        code |= code_of_pipeline(rows[0], code)
+        write_index(folder, rows[0], with_code=True)
     for name, text in code.items():
         write_atomically(folder / name, text)
     for name, auto_map in auto_maps(rows[0]).items():

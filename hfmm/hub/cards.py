@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hfmm import results
 from hfmm.catalogue import Row
 from hfmm.errors import UsageError
 
@@ -31,11 +32,12 @@ def path_of(name: str) -> Path:
     raise UsageError(f"{name} has no model card")
 
 
-def copy_picture(name: str, folder: Path) -> None:
-    """Copy the picture at the head of a card to where the card will look for it."""
-    picture = path_of(name).parent / PICTURES / f"{name}.png"
+def copy_pictures(name: str, folder: Path) -> None:
+    """Copy the pictures of a card to where the card will look for them."""
+    card = path_of(name)
     (folder / PICTURES).mkdir(exist_ok=True)
-    shutil.copyfile(picture, folder / PICTURES / picture.name)
+    for picture in re.findall(rf"\(({PICTURES}/[\w.-]+)\)", card.read_text(encoding="utf-8")):
+        shutil.copyfile(card.parent / picture, folder / picture)
 
 
 def measured(name: str) -> list[dict[str, Any]]:
@@ -46,21 +48,25 @@ def measured(name: str) -> list[dict[str, Any]]:
 
 
 def results_table(rows: list[dict[str, Any]]) -> str:
-    """Rows of `results.json` as a table: a line what was measured, and under it what deck and paper report."""
+    """Rows of `results.json` as a table: a line what was measured, seeds together, and under it deck and paper."""
     if not rows:
         return "Not measured."
     names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     heads = ["data", "split", "examples", "preset", "by", *names, "how"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for row in rows:
-        how = f"{row['how']}; {row['steps']} steps, seed {row['seed']}, {row['hardware']}, {row['date']}"
-        told = (("measured here", row["metrics"], how), ("deck", row["deck"], ""), ("paper", row["paper"], ""))
-        for who, values, note in told:
-            if values:
-                scores = [f"{values[name]:.3f}" if name in values else "" for name in names]
-                cells = [row["data"], row["split"], row["examples"], row["preset"], who, *scores, note]
-                lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+    for row in results.summarized(rows):
+        start = [row["data"], row["split"], row["examples"], row["preset"]]
+        lines.append(
+            _line(*start, "measured here", *(results.told(row, name) for name in names), results.obtained(row))
+        )
+        for who in ("deck", "paper"):
+            scores = [f"{row[who][name]:.3f}" if name in row[who] else "" for name in names]
+            lines += [_line(*start, who, *scores, "")] if any(scores) else []
+    return "\n".join(dict.fromkeys(lines))  # what deck and paper say stands once, though it be measured in several ways
+
+
+def _line(*cells: Any) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def with_results(card: str, rows: list[dict[str, Any]]) -> str:
@@ -70,8 +76,6 @@ def with_results(card: str, rows: list[dict[str, Any]]) -> str:
 
 def write_run_card(row: Row, run: Path, folder: Path) -> None:
     """Write the card of a run, the architecture's documentation with the run's own numbers, into a folder."""
-    path = run / "results.json"
-    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    text = with_results(path_of(row.name).read_text(encoding="utf-8"), rows)
+    text = with_results(path_of(row.name).read_text(encoding="utf-8"), results.read_results(run))
     (folder / "README.md").write_text(text, encoding="utf-8")
-    copy_picture(row.name, folder)
+    copy_pictures(row.name, folder)

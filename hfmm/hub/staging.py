@@ -15,6 +15,7 @@ from hfmm.hub import cards
 from hfmm.hub.bundle import CONFIG, PREFIX, bundle
 from hfmm.hub.checks import check_finite, check_fits, check_no_pickles, check_private
 from hfmm.hub.model_index import evaluation_files, hub_card
+from hfmm.hub.pipelines import INDEX
 
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 KEPT = (
@@ -23,14 +24,8 @@ KEPT = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja",
     "recipe.yaml", "results.json",
 )  # fmt: skip
-WRITTEN = (
-    *KEPT,
-    "*.py",
-    ".eval_results/*.yaml",
-    "images/*.png",
-    "README.md",
-    "LICENSE",
-)  # and replaced when published again
+PUBLISHED = ("*.py", ".eval_results/*.yaml", "images/*.png", "README.md", "LICENSE")
+WRITTEN = (*KEPT, INDEX, *PUBLISHED)  # and replaced when published again
 NOTICE = f"""The code in this repository (the .py files) comes from hfmm {__version__} and is licensed under the
 Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 
@@ -76,7 +71,7 @@ def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
     for name, text in texts.items():
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text(text, encoding="utf-8")
-    cards.copy_picture(row.name, tree)
+    cards.copy_pictures(row.name, tree)
     check_private(tree)
     return row
 

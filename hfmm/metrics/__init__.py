@@ -19,7 +19,9 @@ METRICS = {  # name -> module here and class
     "exact_scene": ("exact_scene", "ExactScene"),
     "caption": ("caption", "Caption"),
     "detection": ("detection", "Detection"),
+    "likelihood": ("likelihood", "Likelihood"),
 }
+LOWER_IS_BETTER = frozenset({"nats", "bits_per_dim", "perplexity", "bits_per_character"})  # of the keys of all metrics
 
 
 def load(name: str) -> "evaluate.Metric":

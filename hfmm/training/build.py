@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, ProcessorMixin
 
 from hfmm import data, factory
 from hfmm.catalogue import Row
@@ -28,7 +28,7 @@ from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
 
-NEEDED_COLUMNS = {"image-captioning": ("image", "captions")}
+NEEDED_COLUMNS = {"image-captioning": ("image", "captions"), "unconditional-image-generation": ("image",)}
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Built:
     held_out: Examples
     processor: Any
     model: PreTrainedModel
-    collator: collate.CaptionCollator
+    collator: collate.Collator
     loop: Loop
 
     @property
@@ -131,7 +131,8 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
         model, processor = _started(recipe, row)
     else:
         processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-        sizes: dict[str, Any] = {"vocab_size": len(processor.tokenizer)}  # the data decide it
+        has_words = isinstance(processor, ProcessorMixin)
+        sizes: dict[str, Any] = {"vocab_size": len(processor.tokenizer)} if has_words else {}  # the data decide it
         model = factory.create_model(row.name, recipe.preset, **sizes, **recipe.model)
     set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
@@ -157,8 +158,8 @@ def _held_out(recipe: Recipe) -> Examples:
 
 
 def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:
-    """Captions that a vocabulary is built from; None for built-in scenes, whose grammar is the vocabulary."""
-    if recipe.data.name.split(":")[0] == "scenes":
+    """Captions that a vocabulary is built from; None without, and for scenes, whose grammar is the vocabulary."""
+    if recipe.data.name.split(":")[0] == "scenes" or "captions" not in examples.features:
         return None
     return [caption for captions in examples.column("captions") for caption in captions]
 

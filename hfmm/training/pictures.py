@@ -37,9 +37,12 @@ def loss_curve(run: Path, quiet: bool = False) -> None:
 
 
 def samples(run: Path, step: int, outcome: Outcome, examples: Examples) -> None:
-    """Draw a sheet of the first predictions of an evaluation."""
-    count = min(SHOWN, len(outcome.predictions))
-    images: list[Image.Image] = [examples[row]["image"] for row in range(count)]
+    """Draw a sheet of the first predictions of an evaluation: pictures, or words under the pictures they are of."""
+    shown = outcome.predictions[:SHOWN]
+    are_pictures = all(isinstance(prediction, Image.Image) for prediction in shown)
+    images: list[Image.Image] = shown if are_pictures else [examples[row]["image"] for row in range(len(shown))]
     folder = run / "samples"
     folder.mkdir(exist_ok=True)
-    panels(images, outcome.predictions[:count], columns=4, side=220).save(folder / f"step-{step:08d}.png")
+    panels(images, [""] * len(shown) if are_pictures else shown, columns=4, side=220).save(
+        folder / f"step-{step:08d}.png"
+    )

@@ -18,6 +18,7 @@ from hfmm.device import hardware
 from hfmm.errors import InterruptedRun, ResourceError
 from hfmm.factory import picture_size, ready_row
 from hfmm.loading import Loaded, load
+from hfmm.results import add_result
 from hfmm.training import pictures
 from hfmm.training.build import Built, build, make_accelerator, parts_table, set_training
 from hfmm.training.flags import default_directory, recipe_of
@@ -230,7 +231,7 @@ def _note_scores(built: Built, directory: RunDirectory, progress: Progress) -> N
         "steps": progress.best["step"] if progress.best else progress.step,
         "hardware": hardware(),
     }
-    evaluation.add_result(directory.path, row)
+    add_result(directory.path, row)
 
 
 def _score(built: Built) -> evaluation.Outcome:

@@ -16,6 +16,7 @@ from hfmm.device import hardware
 from hfmm.errors import UsageError
 from hfmm.files import write_atomically
 from hfmm.hub import cards
+from hfmm.hub.pipelines import write_index
 from hfmm.training.build import Built
 from hfmm.training.checkpoints import STATE_TENSORS, STATE_VALUES, Checkpoints, split_state
 from hfmm.training.recipe import Recipe, from_dict, read_yaml
@@ -124,6 +125,7 @@ class RunDirectory:
             for average in averages:
                 average.swap()
         built.processor.save_pretrained(folder)
+        write_index(folder, built.row)
         (folder / RECIPE).write_text(self.recipe.to_yaml(), encoding="utf-8")
         cards.write_run_card(built.row, self.path, folder)
 

@@ -1,4 +1,4 @@
-"""Speed of the built-in scenes: pictures with captions, every field, each view, and against drawing pictures naively.
+"""Speed of the built-in scenes: pictures with captions, every field, each view, clips, and against drawing naively.
 
     OMP_NUM_THREADS=1 python scripts/benchmarks/scenes.py [--repeats 5] [--json FILE]
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hfmm.data.scenes import Scenes, grammar, render, world
+from hfmm.data.scenes import Motion, Scenes, Sound, Spoken, grammar, motion, render, world
 from hfmm.data.scenes.grammar import SHAPES
 from hfmm.data.scenes.still import FIELDS, Still
 from hfmm.device import hardware
@@ -86,6 +86,12 @@ def main() -> None:
         "pictures and captions, one or two objects": Scenes(fields=captioned.features, objects=(1, 1)).__getitem__,
         "every field": Scenes(fields=tuple(FIELDS)).__getitem__,
         **{view: Scenes(view=view).__getitem__ for view in ("vqa", "detection", "segmentation", "classification")},
+        "clips of 8 frames": Motion().__getitem__,
+        "clips of 16 frames": Motion(frames=16).__getitem__,
+        "clips of 16 frames, every field": Motion(frames=16, fields=tuple(motion.FIELDS)).__getitem__,
+        "sounds": Sound().__getitem__,
+        "spoken clips of 16 frames": Spoken().__getitem__,
+        "spoken clips of 16 frames in noise": Spoken(noise=1).__getitem__,
         **{f"naive, {fineness} x": partial(naive_example, captioned, fineness=fineness) for fineness in FINENESS},
     }
     rates = measure(makers, arguments.repeats)

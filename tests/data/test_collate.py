@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from hfmm.data.collate import CaptionCollator, for_task
+from hfmm.data.collate import CaptionCollator, PictureCollator, for_task
 from hfmm.data.examples import ListExamples
 from hfmm.data.keyed import KeyedExamples, StepSampler
 from hfmm.errors import DataError, UsageError
@@ -76,6 +76,23 @@ def test_choices_and_tasks_that_there_are_not():
     assert for_task("image-captioning") is CaptionCollator
     with pytest.raises(UsageError, match="unknown task"):
         for_task("image-captoning")
+
+
+def test_pictures_alone_are_drawn_anew_at_each_visit():
+    asked = []
+
+    def processor(images: list[Image.Image], seeds: list[int], return_tensors: str) -> dict[str, Any]:
+        asked.extend(seeds)
+        return {"pixel_values": torch.zeros(len(images), 1, 4, 4)}
+
+    collator = PictureCollator(processor)
+    visits = [collator.draw(EXAMPLE, Random(seed)) for seed in (0, 1, 0)]
+    batch = collator(visits)
+    assert (batch["pixel_values"].shape, batch["example_ids"]) == ((3, 1, 4, 4), ["x"] * 3)
+    assert asked[0] == asked[2] != asked[1]
+    with pytest.raises(DataError, match="example x has no image"):
+        collator.draw(EXAMPLE | {"image": None}, Random(0))
+    assert isinstance(for_task("unconditional-image-generation")(processor, "first"), PictureCollator)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -31,6 +31,12 @@ def write(folder: Path, *lines: str | dict | bytes) -> str:
 
 def test_built_in_data_are_fine():
     assert diagnose("scenes") == diagnose("scenes:vqa") == diagnose("digits") == []
+    assert diagnose("scenes:motion") == diagnose("scenes:sound") == diagnose("scenes:spoken", "test_heldout") == []
+
+
+def test_built_in_data_without_such_a_view_are_told():
+    with pytest.raises(UsageError, match="unknown view of scenes 'moton': did you mean 'motion'"):
+        diagnose("scenes:moton")
 
 
 def test_real_data_are_fine():

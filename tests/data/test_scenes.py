@@ -24,7 +24,7 @@ from hfmm.data.scenes import Scenes
 scenes = Scenes("test", seed=3, fields={fields!r})
 def digest(example):
     parts = [example[name].tobytes() for name in ("image", "mask", "class_mask", "depth", "labels")]
-    parts += [json.dumps(example[name]).encode() for name in ("id", "captions", "objects", "questions")]
+    parts += [json.dumps(example[name]).encode() for name in ("id", "captions", "objects", "questions", "dialogue")]
     return hashlib.sha256(b"|".join(parts)).hexdigest()
 rows = {rows}
 found = {{row: digest(scenes[row]) for row in rows}}

@@ -96,7 +96,7 @@ def test_shards_hold_every_row_once():
 
 
 def test_it_survives_pickling():
-    for view in ("stills", "vqa"):
+    for view in ("stills", "vqa", "dialogue"):
         scenes = Scenes("test", view=view)
         again = pickle.loads(pickle.dumps(scenes))
         assert again[3]["image"].tobytes() == scenes[3]["image"].tobytes()
@@ -141,7 +141,8 @@ def test_iterable_view_resumes_at_any_index_without_making_what_came_before(monk
     ("arguments", "message"),
     [
         ({"split": "tset"}, "unknown split of scenes 'tset': did you mean 'test'?"),
-        ({"view": "motion"}, "unknown view of scenes 'motion'"),
+        ({"view": "motion"}, "'motion' of scenes has options of its own: hfmm.load_data('scenes:motion')"),
+        ({"view": "moton"}, "unknown view of scenes 'moton': did you mean 'motion'?"),
         ({"view": "vqu"}, "did you mean 'vqa'?"),
         ({"fields": ["captoins"]}, "unknown field of scenes 'captoins': did you mean 'captions'?"),
         ({"fields": ["image"], "view": "vqa"}, "'fields' is for stills of scenes"),

@@ -9,7 +9,7 @@ from hfmm import evaluation
 from hfmm.data.examples import ListExamples
 from hfmm.errors import UsageError
 from hfmm.evaluation import captioning
-from hfmm.evaluation.results import add_result, read_results, reported
+from hfmm.results import add_result, read_results, reported
 
 ROW = {
     "data": "flickr8k_1k", "split": "test", "examples": 100, "metrics": {"bleu_1": 0.5}, "how": "hfmm evaluate",

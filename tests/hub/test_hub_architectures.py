@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from hfmm import catalogue, factory
+from hfmm.hub.pipelines import write_index
 from tests.testing import seeded
 
 READY = [row for row in catalogue.own() if row.status == "ready"]
@@ -13,6 +14,7 @@ ROWS = [
         "name": row.name,
         "auto": next(auto for auto, _ in row.auto if auto != "AutoBackbone"),  # it takes folders for model names
         "processor": row.processors[0][0],
+        "pipeline": row.pipeline,
     }
     for row in READY
 ]
@@ -25,7 +27,7 @@ def push(rows, folder):
         hfmm.publish(f"{folder}/{row['name']}", repo_id=f"me/{row['name']}")
 
 
-def compute(rows, source, file, remote_code):
+def compute(rows, source, file, remote_code, by_id=True):
     """Load every model from `source/name` and write what it makes of two pictures.
 
     Returns:
@@ -52,6 +54,13 @@ def compute(rows, source, file, remote_code):
             output = model(**inputs)
         found = {"inputs": inputs["pixel_values"]}
         found["output"] = output["feature_maps"][-1] if "feature_maps" in output else output["logits"]
+        if row["pipeline"]:
+            from diffusers import DiffusionPipeline
+
+            trusted = {"trust_remote_code": True} if by_id else {}  # diffusers never loads a class by its name there
+            pipeline = DiffusionPipeline.from_pretrained(where, **trusted)
+            generator = torch.Generator().manual_seed(0)
+            found["images"] = pipeline(2, generator=generator, output_type="pt").images
         if model.can_generate():
             found["words"] = model.generate(**inputs)
         outputs |= {f"{row['name']}.{key}": value.contiguous() for key, value in found.items()}
@@ -69,11 +78,12 @@ def published(hub_of_module, tmp_path_factory):
         with seeded():
             factory.create_model(row["name"], auto=row["auto"]).save_pretrained(saved / row["name"])
         factory.create_processor(row["name"]).save_pretrained(saved / row["name"])
+        write_index(saved / row["name"], catalogue.find(row["name"]))
     hub_of_module.run(push, home, rows=ROWS, folder=saved)
     files = {name: home / f"{name}.safetensors" for name in ("folder", "hfmm", "bare")}
     given = {"rows": ROWS, "source": "me"}
     found = {
-        "folder": compute(ROWS, saved, files["folder"], remote_code=False),
+        "folder": compute(ROWS, saved, files["folder"], remote_code=False, by_id=False),
         "hfmm": hub_of_module.run(compute, home / "hfmm", **given, file=files["hfmm"], remote_code=False),
         "bare": hub_of_module.run(
             compute, home / "bare", without=("hfmm",), **given, file=files["bare"], remote_code=True
@@ -100,5 +110,6 @@ def test_without_hfmm_it_loads_by_id_with_its_own_code(published, row):
 def same(found, expected, row):
     """Names of the outputs of an architecture that differ in any bit."""
     names = [name for name in expected if name.startswith(f"{row.name}.")]
-    assert {f"{row.name}.inputs", f"{row.name}.output"} <= {*names} <= found.keys()
+    expected_names = {f"{row.name}.inputs", f"{row.name}.output"} | ({f"{row.name}.images"} if row.pipeline else set())
+    assert expected_names <= {*names} <= found.keys()
     return [name for name in names if not torch.equal(found[name], expected[name])]

@@ -9,6 +9,7 @@ from hfmm.nn.captioning import IGNORED
 from hfmm.training import objectives
 from hfmm.training.objectives.base import StepContext
 from hfmm.training.objectives.captioning import Captioning, HardAttentionCaptioning
+from hfmm.training.objectives.generation import Generation
 
 
 def context(step=0):
@@ -30,6 +31,15 @@ def test_the_turn_is_a_sum_over_words():
     assert turn.count == (inputs["labels"] != IGNORED).sum()
     mean = model(pixel_values=inputs["pixel_values"], labels=inputs["labels"]).loss
     torch.testing.assert_close(turn.loss / turn.count, mean)
+    torch.testing.assert_close(sum(turn.log.values()), turn.loss.detach())
+
+
+def test_a_generators_turn_is_a_sum_over_pictures():
+    model = hfmm.create_model("vae").eval()
+    pixel_values = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)).round()
+    (turn,) = Generation({"model": model}).turns({"pixel_values": pixel_values}, context())
+    assert turn.count == 4
+    torch.testing.assert_close(turn.loss / turn.count, model(pixel_values).loss)
     torch.testing.assert_close(sum(turn.log.values()), turn.loss.detach())
 
 

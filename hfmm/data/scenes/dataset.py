@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from hfmm.data.examples import Example, Examples
-from hfmm.data.scenes import questions, world
+from hfmm.data.examples import Example
+from hfmm.data.scenes import CLIP_VIEWS, questions, world
+from hfmm.data.scenes.drawn import Drawn, chosen_fields, frequencies
 from hfmm.data.scenes.grammar import SHAPES
 from hfmm.data.scenes.still import FIELDS, MASK_NAMES, PAIR_NAMES, Still
 from hfmm.errors import UsageError, unknown
 
-if TYPE_CHECKING:
-    import datasets
-
-SIZE_OF_SPLIT = {"train": 100_000, "validation": 1_000, "test": 1_000, "test_heldout": 1_000}
 STILL_FIELDS = ("image", "captions", "objects")  # unless others are asked for
 
 
@@ -35,21 +32,26 @@ VIEWS = {
     "classification": View(_IMAGE | {"label": ("label", "label")}, PAIR_NAMES),
     "detection": View(_IMAGE | {"objects": ("objects", "detections")}, SHAPES),
     "segmentation": View(_IMAGE | {"mask": ("mask", "class_mask")}, MASK_NAMES),
+    "dialogue": View(_IMAGE | {"messages": ("messages", "dialogue"), "kinds": ("texts", "kinds")}),
     "vqa": View(_IMAGE | {name: ("text", f"asked.{name}") for name in questions.Question._fields}),
 }
 _LONE_VIEWS = ("classification",)  # scenes of one object
+_EVEN_VIEWS = ("dialogue",)  # each number of objects as frequent, so that counting must look
 
 
-class Scenes(Examples):
+class Scenes(Drawn):
     """Pictures of colored shapes with exact ground truth, in any number; each is made when it is read.
 
     | view | an example, besides `id` |
     |---|---|
     | `stills` | the fields asked for, any of FIELDS (`Still` says what each is) |
     | `vqa` | `image`, `question`, `answer`, `kind`; every seven rows ask one question of each kind |
+    | `dialogue` | `image`, `messages` of two to five turns, `kinds` of the turns; every number of objects alike |
     | `detection` | `image`, `objects` with `box`, `label`, `attributes` |
     | `segmentation` | `image`, `mask` (0 background, 1 + shape) |
     | `classification` | `image` of one object, `label` (shape * 8 + color) |
+
+    The views `motion`, `sound` and `spoken` are `Motion`, `Sound` and `Spoken`, which have options of their own.
 
     Args:
         split: `train`, `validation`, `test` (new scenes) or `test_heldout` (a combination never trained on in each).
@@ -76,24 +78,20 @@ class Scenes(Examples):
         fields: Sequence[str] | None = None,
         overlap: bool = False,
     ) -> None:
-        if split not in SIZE_OF_SPLIT:
-            raise unknown("split of scenes", split, SIZE_OF_SPLIT)
+        if view in CLIP_VIEWS:
+            raise UsageError(f"the view '{view}' of scenes has options of its own: hfmm.load_data('scenes:{view}')")
         if view not in VIEWS:
-            raise unknown("view of scenes", view, VIEWS)
-        self.name = "scenes" if view == "stills" else f"scenes:{view}"
-        self.split, self.view = split, view
-        self.size = _whole("size", SIZE_OF_SPLIT[split] if size is None else size, 1)
-        self.seed = _whole("seed", seed, 0)
-        self.picture_size = _whole("picture_size", picture_size, 32, 1024)
-        weights = (1.0,) if view in _LONE_VIEWS else _weights(objects)
+            raise unknown("view of scenes", view, (*VIEWS, *CLIP_VIEWS))
+        super().__init__("scenes" if view == "stills" else f"scenes:{view}", split, size, seed, picture_size)
+        self.view = view
+        weights = (1.0,) if view in _LONE_VIEWS else frequencies(objects)
+        if view in _EVEN_VIEWS:
+            weights = tuple(float(weight > 0) for weight in weights)
         self.settings = world.Settings(split, weights, bool(overlap))
         columns = _columns(view, fields)
         self.features = {column: kind for column, (kind, _) in columns.items()}
         self._getters = {column: attrgetter(path) for column, (_, path) in columns.items()}
         self.label_names = VIEWS[view].label_names
-
-    def __len__(self) -> int:
-        return self.size
 
     def read(self, row: int) -> Example:
         """The example of a row, a pure function of it and of the arguments."""
@@ -130,26 +128,6 @@ class Scenes(Examples):
             kinds.pop(int(draw() * len(kinds)))
         return kinds[int(draw() * len(kinds))]
 
-    def to_dataset(self) -> "datasets.Dataset":
-        """These examples as a `datasets.Dataset`. They are still made as they are read: it stores row numbers only."""
-        import datasets  # takes a second, and few need it
-
-        return datasets.Dataset.from_dict({"row": range(len(self))}).with_transform(self._of_rows)
-
-    def to_iterable(self, num_shards: int = 1) -> "datasets.IterableDataset":
-        """These examples as an `IterableDataset`; its `state_dict` resumes anywhere without making what came before."""
-        import datasets
-
-        rows = datasets.Dataset.from_dict({"row": range(len(self))}).to_iterable_dataset(num_shards)
-        return rows.map(self._of_row, remove_columns=["row"])
-
-    def _of_row(self, row: dict[str, int]) -> Example:
-        return self[row["row"]]
-
-    def _of_rows(self, rows: dict[str, list[int]]) -> dict[str, list[Any]]:
-        examples = [self[row] for row in rows["row"]]
-        return {column: [example[column] for example in examples] for column in ("id", *self.features)}
-
 
 def _columns(view: str, fields: Sequence[str] | None) -> dict[str, tuple[str, str]]:
     """The columns of a view; of a still, those asked for."""
@@ -158,32 +136,4 @@ def _columns(view: str, fields: Sequence[str] | None) -> dict[str, tuple[str, st
         if fields is not None:
             raise UsageError(f"'fields' is for stills of scenes, and the view '{view}' has its own: leave it out")
         return columns
-    chosen = STILL_FIELDS if fields is None else fields
-    for field in chosen:
-        if field not in columns:
-            raise unknown("field of scenes", field, columns)
-    return {field: columns[field] for field in chosen}
-
-
-def _whole(name: str, value: int, least: int, greatest: int | None = None) -> int:
-    """A whole number inside its bounds."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < least or (greatest is not None and value > greatest):
-        bounds = f"of at least {least}" if greatest is None else f"from {least} to {greatest}"
-        raise UsageError(f"'{name}' of scenes must be a whole number {bounds}, not {value!r}")
-    return value
-
-
-def _weights(objects: Sequence[float]) -> tuple[float, ...]:
-    """Relative frequencies of 1, 2, ... objects."""
-    plausible = isinstance(objects, Sequence) and 0 < len(objects) <= world.MAX_OBJECTS
-    if not plausible or not all(_is_weight(weight) for weight in objects) or not sum(objects) > 0:
-        raise UsageError(
-            f"'objects' of scenes must be the frequencies of 1, 2, ... objects, at most {world.MAX_OBJECTS} numbers "
-            f"such as [0.5, 0.5], not {objects!r}"
-        )
-    return tuple(float(weight) for weight in objects)
-
-
-def _is_weight(weight: object) -> bool:
-    return isinstance(weight, (int, float)) and 0 <= weight < float("inf")
+    return {field: columns[field] for field in chosen_fields(fields, STILL_FIELDS, columns)}

@@ -85,17 +85,18 @@ class Verdict(NamedTuple):
     scene: bool
 
 
-def _pick(choices: Sequence[str], draw: Draw) -> str:
+def pick(choices: Sequence[Any], draw: Draw) -> Any:
+    """One of the choices, each as likely."""
     return choices[int(draw() * len(choices))]
 
 
-def _shuffled(things: Iterable[Object], draw: Draw) -> list[Object]:
+def shuffled(things: Iterable[Object], draw: Draw) -> list[Object]:
     """The things in another order, by `draw` alone, so that no library's shuffle can change it."""
     rest = list(things)
     return [rest.pop(int(draw() * len(rest))) for _ in range(len(rest))]
 
 
-def _name(thing: Object, draw: Draw, sized: float = 0.35) -> str:
+def noun(thing: Object, draw: Draw, sized: float = 0.35) -> str:
     """A determiner, the size with probability `sized`, the color and the shape: `an orange ring`."""
     words = f"{thing['color']} {thing['shape']}"
     if draw() < sized:
@@ -106,15 +107,15 @@ def _name(thing: Object, draw: Draw, sized: float = 0.35) -> str:
 
 
 def _placed(thing: Object, draw: Draw) -> str:
-    return f"{_name(thing, draw)} {_pick(PLACE_PHRASES[thing['place']], draw)}"
+    return f"{noun(thing, draw)} {pick(PLACE_PHRASES[thing['place']], draw)}"
 
 
-def _joined(phrases: Sequence[str], draw: Draw) -> str:
+def joined(phrases: Sequence[str], draw: Draw) -> str:
     """Phrases as one sentence with an opening."""
-    opening = _pick(_OPENINGS, draw)
+    opening = pick(_OPENINGS, draw)
     if len(phrases) == 1:
         return opening + phrases[0]
-    joiner = _pick(_PAIR_JOINERS if len(phrases) == 2 else _LAST_JOINERS, draw)
+    joiner = pick(_PAIR_JOINERS if len(phrases) == 2 else _LAST_JOINERS, draw)
     return f"{opening}{' , '.join(phrases[:-1])}{joiner}{phrases[-1]}"
 
 
@@ -138,10 +139,10 @@ def relations_between(first: Object, second: Object) -> list[str]:
 
 def _related(objects: Sequence[Object], draw: Draw) -> str:
     """Two objects by a relation that holds, the others by name only."""
-    first, second, *others = _shuffled(objects, draw)
-    relation = _pick(relations_between(first, second), draw)  # two places differ, so one always holds
-    pair = f"{_name(first, draw)} {_pick(_RELATION_PHRASES[relation], draw)} {_name(second, draw)}"
-    return _joined([pair, *(_name(thing, draw) for thing in others)], draw)
+    first, second, *others = shuffled(objects, draw)
+    relation = pick(relations_between(first, second), draw)  # two places differ, so one always holds
+    pair = f"{noun(first, draw)} {pick(_RELATION_PHRASES[relation], draw)} {noun(second, draw)}"
+    return joined([pair, *(noun(thing, draw) for thing in others)], draw)
 
 
 def captions(objects: Sequence[Object], draw: Draw) -> list[str]:
@@ -155,19 +156,19 @@ def captions(objects: Sequence[Object], draw: Draw) -> list[str]:
         draw: Gives the next uniform number; the captions are a pure function of its numbers.
     """
     alone = len(objects) == 1
-    some = _shuffled(objects, draw)[: 1 + int(draw() * (len(objects) - 1))]
+    some = shuffled(objects, draw)[: 1 + int(draw() * (len(objects) - 1))]
     return [
         complete(objects, draw),
-        complete(_shuffled(objects, draw), draw),
-        _joined([_name(thing, draw) for thing in _shuffled(objects, draw)], draw),
-        _joined([_name(objects[0], draw, sized=1)], draw) if alone else _related(objects, draw),
+        complete(shuffled(objects, draw), draw),
+        joined([noun(thing, draw) for thing in shuffled(objects, draw)], draw),
+        joined([noun(objects[0], draw, sized=1)], draw) if alone else _related(objects, draw),
         complete(some, draw),
     ]
 
 
 def complete(objects: Sequence[Object], draw: Draw) -> str:
     """A caption that names every object with color, shape and place, in the given order."""
-    return _joined([_placed(thing, draw) for thing in objects], draw)
+    return joined([_placed(thing, draw) for thing in objects], draw)
 
 
 def vocabulary() -> list[str]:

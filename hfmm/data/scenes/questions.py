@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from hfmm.data.scenes.grammar import COLORS, PLACE_PHRASES, SHAPES, SIZES, relations_between
+from hfmm.data.scenes.grammar import COLORS, PLACE_PHRASES, SHAPES, SIZES, pick, relations_between
 from hfmm.data.scenes.world import HELD_OUT, MAX_OBJECTS
 
 KINDS = ("color_of_shape", "shape_at_place", "color_at_place", "count", "existence", "size", "relation")
-_OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 Draw = Callable[[], float]  # uniform in [0, 1)
 Object = dict[str, Any]
@@ -54,15 +54,13 @@ def every_question(objects: Sequence[Object], draw: Draw) -> list[Question]:
     return [question for question in asked if question]
 
 
-def _pick(choices: Sequence[Any], draw: Draw) -> Any:
-    return choices[int(draw() * len(choices))]
-
-
-def _yes(true: bool) -> str:
+def yes_or_no(true: bool) -> str:
+    """The answer to a question that has two."""
     return "yes" if true else "no"
 
 
-def _the(thing: Object) -> str:
+def the(thing: Object) -> str:
+    """The name of an object: `the red circle`."""
     return f"the {thing['color']} {thing['shape']}"
 
 
@@ -71,22 +69,22 @@ def _color_of_shape(objects: Sequence[Object], draw: Draw) -> tuple[str, str] | 
     single = [thing for thing in objects if shapes[thing["shape"]] == 1]
     if not single:
         return None
-    thing = _pick(single, draw)
+    thing = pick(single, draw)
     return f"what color is the {thing['shape']}", thing["color"]
 
 
 def _shape_at_place(objects: Sequence[Object], draw: Draw) -> tuple[str, str]:
-    thing = _pick(objects, draw)
-    return f"what shape is {_pick(PLACE_PHRASES[thing['place']], draw)}", thing["shape"]
+    thing = pick(objects, draw)
+    return f"what shape is {pick(PLACE_PHRASES[thing['place']], draw)}", thing["shape"]
 
 
 def _color_at_place(objects: Sequence[Object], draw: Draw) -> tuple[str, str]:
-    thing = _pick(objects, draw)
-    return f"what color is the shape {_pick(PLACE_PHRASES[thing['place']], draw)}", thing["color"]
+    thing = pick(objects, draw)
+    return f"what color is the shape {pick(PLACE_PHRASES[thing['place']], draw)}", thing["color"]
 
 
 def _count(objects: Sequence[Object], draw: Draw) -> tuple[str, str]:
-    size = _pick(("", *SIZES), draw)
+    size = pick(("", *SIZES), draw)
     if not size:
         return "how many shapes are there", str(len(objects))
     return f"how many {size} shapes are there", str(sum(thing["size"] == size for thing in objects))
@@ -94,14 +92,14 @@ def _count(objects: Sequence[Object], draw: Draw) -> tuple[str, str]:
 
 def _existence(objects: Sequence[Object], draw: Draw) -> tuple[str, str]:
     """Yes for an object, no for one that shares its color or its shape and is not there."""
-    thing = _pick(objects, draw)
+    thing = pick(objects, draw)
     shape, color = thing["shape"], thing["color"]
     if draw() < 0.5:
         return _is_there(shape, color), "yes"
     there = {(other["shape"], other["color"]) for other in objects}
     excluded = there if there.intersection(HELD_OUT) else there.union(HELD_OUT)  # never there: asking would tell
     near = [(shape, other) for other in COLORS] if draw() < 0.5 else [(other, color) for other in SHAPES]
-    return _is_there(*_pick([pair for pair in near if pair not in excluded], draw)), "no"
+    return _is_there(*pick([pair for pair in near if pair not in excluded], draw)), "no"
 
 
 def _is_there(shape: str, color: str) -> str:
@@ -113,22 +111,22 @@ def _size(objects: Sequence[Object], draw: Draw) -> tuple[str, str] | None:
     small = [thing for thing in objects if thing["size"] == "small"]
     if not (large and small):
         return None
-    first, second = _pick(large, draw), _pick(small, draw)
+    first, second = pick(large, draw), pick(small, draw)
     true = draw() < 0.5
     if not true:
         first, second = second, first
-    return f"is {_the(first)} larger than {_the(second)}", _yes(true)
+    return f"is {the(first)} larger than {the(second)}", yes_or_no(true)
 
 
 def _relation(objects: Sequence[Object], draw: Draw) -> tuple[str, str] | None:
     if len(objects) < 2:
         return None
-    first = _pick(objects, draw)
-    second = _pick([thing for thing in objects if thing is not first], draw)
-    holding = [relation for relation in relations_between(first, second) if relation in _OPPOSITES]
-    relation = _pick(holding, draw)
+    first = pick(objects, draw)
+    second = pick([thing for thing in objects if thing is not first], draw)
+    holding = [relation for relation in relations_between(first, second) if relation in OPPOSITES]
+    relation = pick(holding, draw)
     true = draw() < 0.5
-    return f"is {_the(first)} {relation if true else _OPPOSITES[relation]} {_the(second)}", _yes(true)
+    return f"is {the(first)} {relation if true else OPPOSITES[relation]} {the(second)}", yes_or_no(true)
 
 
 _ASK: dict[str, Callable[[Sequence[Object], Draw], tuple[str, str] | None]] = {

@@ -78,6 +78,7 @@ OUTLINES: dict[str, Points] = {
     "heart": _heart(),
 }  # fmt: skip
 RING_HOLE = 0.55  # of the radius
+REACHES = {shape: max(math.hypot(*corner) for corner in outline) for shape, outline in OUTLINES.items()}  # of radii
 
 
 def draw_silhouette(
@@ -98,10 +99,10 @@ def draw_silhouette(
 
 
 @lru_cache(maxsize=2048)
-def sprite(shape: int, diameter: int, angle: int, picture_size: int) -> Sprite:
+def sprite(shape: int, diameter: float, angle: int, picture_size: int) -> Sprite:
     """The silhouette of a shape of a diameter (in units) and an angle (degrees), for pictures of a size in pixels."""
     radius = diameter * picture_size / UNITS / 2
-    half = math.ceil(radius) + 1
+    half = math.ceil(radius * max(REACHES.values())) + 1
     middle = half * _SMOOTHING
     fine = Image.new("L", (2 * middle, 2 * middle), 0)
     canvas = ImageDraw.Draw(fine)
@@ -160,9 +161,14 @@ def _place(body: Body, picture_size: int) -> Placed:
     silhouette = sprite(body.shape, body.diameter, body.angle, picture_size)
     if picture_size == UNITS:
         return Placed(silhouette, body.x, body.y)
-    margin = math.ceil(body.diameter * picture_size / UNITS / 2)
-    x, y = (min(max(round(at * picture_size / UNITS), margin), picture_size - margin) for at in (body.x, body.y))
-    return Placed(silhouette, x, y)
+    return Placed(silhouette, *pixel_of(body.x, body.y, body.diameter, picture_size))
+
+
+def pixel_of(x: float, y: float, diameter: float, picture_size: int) -> tuple[int, int]:
+    """The pixel corner nearest to a point (in units) that keeps a diameter around it inside the picture."""
+    margin = math.ceil(diameter * picture_size / UNITS / 2)
+    column, row = (min(max(round(at * picture_size / UNITS), margin), picture_size - margin) for at in (x, y))
+    return column, row
 
 
 def back_to_front(scene: Scene) -> list[int]:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hfmm.data.scenes import grammar, questions, render, world
+from hfmm.data.scenes import dialogue, grammar, questions, render, world
 from hfmm.data.scenes.grammar import COLORS, PLACES, SHAPES, SIZES
+from hfmm.data.scenes.questions import Question
 
 FIELDS = {
     "image": "image",
@@ -18,6 +19,7 @@ FIELDS = {
     "class_mask": "mask",
     "depth": "value",
     "questions": "value",
+    "dialogue": "messages",
     "labels": "value",
 }  # what a still may be asked for, and the kind of each
 PAIR_NAMES = tuple(f"{color} {shape}" for shape in SHAPES for color in COLORS)  # 64, at shape * 8 + color
@@ -41,7 +43,7 @@ class Still:
     def __init__(self, scene: world.Scene, key: bytes, picture_size: int, overlap: bool) -> None:
         self.scene, self.key = scene, key
         self.picture_size, self.overlap = picture_size, overlap
-        self.asked: questions.Question | None = None
+        self.asked: Question | None = None
         self.placed = render.place(scene, picture_size)
         self.order = render.back_to_front(scene)
 
@@ -96,6 +98,21 @@ class Still:
         """One question of each kind that the scene allows: `question`, `answer`, `kind`."""
         asked = questions.every_question(self.objects, world.stream(self.key, "questions"))
         return [question._asdict() for question in asked]
+
+    @cached_property
+    def turns(self) -> list[Question]:
+        """The dialogue by questions with answer and kind."""
+        return dialogue.converse(self.objects, dialogue.source(self.key))
+
+    @cached_property
+    def dialogue(self) -> list[dict[str, Any]]:
+        """Two to five turns, later ones about what was named before, as messages with content parts."""
+        return dialogue.messages(self.turns)
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """The kind of each turn of the dialogue."""
+        return [turn.kind for turn in self.turns]
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:

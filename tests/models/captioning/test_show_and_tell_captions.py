@@ -22,7 +22,6 @@ from tests.models.captioning.tiny_show_and_tell import (
     HIDDEN,
     PAD,
     START,
-    VOCABULARY,
     by_hand,
     captioner,
     captions,
@@ -185,22 +184,6 @@ def test_four_pairs_are_learned_word_for_word_and_captions_follow_their_pictures
         )  # fmt: skip
         expected = labels[order].masked_fill(labels[order] == IGNORED, PAD)
         assert torch.equal(told[:, 1:], expected)
-
-
-# Neighbors of words -------------------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def test_neighbors_are_nearest_by_cosine_and_leave_out_the_query():
-    model = captioner(embedding_size=2)
-    angles = torch.arange(VOCABULARY) * 0.2
-    lengths = torch.arange(1, VOCABULARY + 1)  # which cosine does not see
-    model.model.embed_tokens.weight.copy_(torch.stack([angles.cos(), angles.sin()], 1) * lengths[:, None])
-    found = model.neighbors(0, k=3)
-    assert [index for index, _ in found] == [1, 2, 3]
-    assert [value for _, value in found] == pytest.approx(np.cos([0.2, 0.4, 0.6]), abs=1e-6)
-    assert 5 not in dict(model.neighbors(5, k=100))
-    assert len(model.neighbors(5, k=100)) == VOCABULARY - 1
 
 
 # Parity with karpathy/neuraltalk ------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import cosine_similarity, cross_entropy, dropout
+from torch.nn.functional import cross_entropy, dropout
 from transformers import AutoBackbone, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput
@@ -435,23 +435,6 @@ class ShowAndTellForConditionalGeneration(ShowAndTellPreTrainedModel, RecurrentG
             state=last_state(after_words, packing) if use_cache else None,
             encoder_last_hidden_state=features,
         )
-
-    @torch.no_grad()
-    def neighbors(self, token_id: int, k: int = 5) -> list[tuple[int, float]]:
-        """The words whose embeddings lie nearest to a word's own, by cosine, the word itself left out.
-
-        Args:
-            token_id: The word.
-            k: How many.
-
-        Returns:
-            (token id, cosine), nearest first.
-        """
-        embeddings = self.model.embed_tokens.weight
-        similarity = cosine_similarity(embeddings, embeddings[token_id][None], dim=1)  # V
-        similarity[token_id] = -torch.inf
-        nearest = similarity.topk(min(k, len(embeddings) - 1))
-        return list(zip(nearest.indices.tolist(), nearest.values.tolist(), strict=True))
 
 
 def _log_likelihood_loss(

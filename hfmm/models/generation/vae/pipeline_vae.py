@@ -1,0 +1,7 @@
+"""Variational autoencoder pipeline."""
+
+from hfmm.nn.picture_pipeline import PicturePipeline
+
+
+class VaePipeline(PicturePipeline):
+    """Pictures of a [`VaeModel`]: latents of the prior, decoded."""

@@ -63,6 +63,15 @@ def assert_equal_outputs(found: Any, expected: Any, tolerance: float = 0.0) -> N
         torch.testing.assert_close(left[name], right[name], rtol=tolerance, atol=tolerance)
 
 
+def halved(value: Any) -> Any:
+    """The same with floating-point tensors in bfloat16."""
+    if isinstance(value, Tensor):
+        return value.bfloat16() if value.is_floating_point() else value
+    if isinstance(value, Mapping):
+        return {name: halved(part) for name, part in value.items()}
+    return [halved(part) for part in value]
+
+
 class Architecture:
     """What a test class says of its architecture. It asserts nothing."""
 
@@ -73,8 +82,8 @@ class Architecture:
         """A tiny configuration."""
         raise AssertionError(f"{type(self).__name__} must define config()")
 
-    def inputs(self) -> dict[str, Tensor]:
-        """One batch of two examples or more, with labels where the model takes them."""
+    def inputs(self) -> dict[str, Any]:
+        """One batch of two examples or more, with labels where the model takes them: tensors, or a list of dicts."""
         raise AssertionError(f"{type(self).__name__} must define inputs()")
 
     def model(self) -> PreTrainedModel:
@@ -154,10 +163,7 @@ class Computes(Architecture):
     @torch.no_grad()
     def test_half_precision_stays_finite(self):
         model = self.model().to(torch.bfloat16)
-        inputs = {
-            name: value.bfloat16() if value.is_floating_point() else value for name, value in self.inputs().items()
-        }
-        output = tensors(model(**inputs))
+        output = tensors(model(**halved(self.inputs())))
         assert output
         assert all(value.isfinite().all() for value in output.values())
 

@@ -110,12 +110,13 @@ EXAMPLES = {  # arguments of the example in the documentation, where they are no
         'metric.compute(predictions=["a small red star in the top left"],\n'
         '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'
     ),
+    "likelihood": "metric.compute(predictions=[-310.5, -295.2], dimensions=784)",
     "detection": (
         'metric.compute(predictions=[{"boxes": [[2, 3, 20, 21]], "labels": [4], "scores": [0.9]}],\n'
         '               references=[{"boxes": [[2, 2, 20, 20]], "labels": [4]}])'
     ),
 }
-NOT_OF_CAPTIONS = ("detection",)
+NOT_OF_CAPTIONS = ("detection", "likelihood")
 CAPTIONS = 'metric.compute(predictions=["a red star"], references=[["a red star", "the star is red"]])'
 
 

@@ -30,6 +30,7 @@ GIVEN |= {
 }
 FOUND = {"boxes": [[2, 3, 20, 21], [30, 30, 40, 41]], "labels": [4, 1], "scores": [0.9, 0.5]}
 ALONE = {  # what is given to metrics that are not of captions
+    "likelihood": {"predictions": [-310.5, -295.2], "dimensions": 784, "tokens": [3, 5]},
     "detection": {"predictions": [FOUND], "references": [{"boxes": [[2, 2, 20, 20]], "labels": [4]}]},
 }
 STUB = """

@@ -24,7 +24,7 @@ from hfmm.models.vision.yolo.modeling_yolo import (
 from tests.testing import ModelTests, assert_equal_outputs, seeded
 from tests.testing_hub import Bundles
 
-TINY = {"image_size": 16, "layers": [[3, 8, 2], "max_pool", [3, 8, 1]], "hidden_size": 12, "num_labels": 3}
+TINY = {"image_size": 16, "layers": [[3, 8, 2], [2], [3, 8, 1]], "hidden_size": 12, "num_labels": 3}
 CONVOLUTIONAL = {**TINY, "hidden_size": None, "batch_normalization": True}
 
 
@@ -71,7 +71,7 @@ def test_paper_has_24_convolutions_1470_outputs_and_its_parameters():
     with torch.device("meta"):
         model = factory.create_model("yolo", preset="paper")
         out = model(torch.empty(2, 3, 448, 448))
-    assert len(model.backbone.convolutions) == 24
+    assert sum(isinstance(part, torch.nn.Conv2d) for part in model.modules()) == 24
     assert out.logits.shape == (2, 7, 7, 30)
     assert out.logits[0].numel() == 1470
     assert sum(value.numel() for value in model.backbone.parameters()) == 60_155_968
@@ -279,7 +279,9 @@ def test_the_processor_gives_squares_from_0_to_1_and_parts_of_the_picture():
     batch = processor([picture, picture], objects=[[{"box": [10, 5, 20, 15], "label": 2}], []], return_tensors="pt")
     assert batch["pixel_values"].shape == (2, 3, 16, 16)
     torch.testing.assert_close(batch["pixel_values"][0, :, 0, 0], torch.tensor([1.0, 0.0, 0.2]))
-    torch.testing.assert_close(batch["labels"][0], {"class_labels": torch.tensor([2]), "boxes": torch.tensor([[0.25, 0.25, 0.5, 0.75]])})
+    torch.testing.assert_close(
+        batch["labels"][0], {"class_labels": torch.tensor([2]), "boxes": torch.tensor([[0.25, 0.25, 0.5, 0.75]])}
+    )
     assert batch["labels"][1]["boxes"].shape == (0, 4)
 
 
@@ -299,8 +301,8 @@ def test_the_pipeline_detects(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"layers": [[3, 8]]}, "give .kernel, channels, stride. or 'max_pool'"),
-        ({"layers": [[3, 8, 1], "max_pool"]}, "must end with a convolution"),
+        ({"layers": [[3, 8]]}, "give .kernel, channels, stride., or .2. for a max-pool"),
+        ({"layers": [[3, 8, 1], [2]]}, "must end with a convolution"),
         ({"image_size": 450}, "image_size is 450 but the layers divide it by 64"),
     ],
 )

@@ -35,7 +35,7 @@ class YoloImageProcessor(CLIPImageProcessorPil):
         """
         batch = super().preprocess(images, **kwargs)
         if objects is not None:
-            pictures = make_flat_list_of_images(images)
+            pictures: Any = make_flat_list_of_images(images)
             batch["labels"] = [label_of(*pair) for pair in zip(pictures, objects, strict=True)]
         return batch
 

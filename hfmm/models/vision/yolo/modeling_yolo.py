@@ -25,14 +25,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, leaky_relu, max_pool2d, one_hot
+from torch.nn.functional import dropout, leaky_relu, one_hot
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
 from hfmm.nn.boxes import box_iou
 
-from .configuration_yolo import MAX_POOL, YoloConfig
+from .configuration_yolo import POOL, YoloConfig
 
 LAMBDA_COORD, LAMBDA_NOOBJ = 5.0, 0.5  # of Eq. 3
 SLOPE = 0.1  # of the leaky ReLU, Eq. 2
@@ -181,7 +181,7 @@ class YoloPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, nn.Conv2d | nn.Linear):
             init.kaiming_normal_(module.weight, a=SLOPE)
-        if isinstance(module, YoloForObjectDetection):
+        if isinstance(module, YoloForObjectDetection):  # first boxes are small, and nothing is there
             init.normal_(module.prediction.weight, std=0.01)
 
 
@@ -204,20 +204,19 @@ class YoloBackbone(nn.Module):
 
     def __init__(self, config: YoloConfig) -> None:
         super().__init__()
-        self.is_pool = [layer == MAX_POOL for layer in config.layers or ()]
-        sizes = [config.num_channels]
-        self.convolutions = nn.ModuleList()
-        for layer in config.layers or ():
-            if not isinstance(layer, str):
-                self.convolutions.append(YoloConvolution(sizes[-1], layer, config.batch_normalization))
-                sizes.append(layer[1])
-        self.num_features = sizes[-1]
+        self.layers = nn.ModuleList()
+        self.num_features = config.num_channels
+        for layer in config.layers:
+            if len(layer) == len(POOL):
+                self.layers.append(nn.MaxPool2d(*layer))
+            else:
+                self.layers.append(YoloConvolution(self.num_features, layer, config.batch_normalization))
+                self.num_features = layer[1]
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """Look once."""
-        convolutions = iter(self.convolutions)
-        for is_pool in self.is_pool:
-            feature_map = max_pool2d(feature_map, 2) if is_pool else next(convolutions)(feature_map)
+        for layer in self.layers:
+            feature_map = layer(feature_map)
         return feature_map
 
 
@@ -228,10 +227,11 @@ class YoloForObjectDetection(YoloPreTrainedModel):
         super().__init__(config)
         self.backbone = YoloBackbone(config)
         channels, cells = self.backbone.num_features, config.grid_size**2
-        outputs = int(config.num_labels or 0) + 5 * config.num_predictors
+        self.num_labels: int = config.num_labels  # type: ignore[assignment]
+        outputs = self.num_labels + 5 * config.num_predictors
         if config.hidden_size is None:
             self.hidden = None
-            self.prediction: nn.Module = nn.Conv2d(channels, outputs, 1)
+            self.prediction: nn.Conv2d | nn.Linear = nn.Conv2d(channels, outputs, 1)
         else:
             self.hidden = nn.Linear(channels * cells, config.hidden_size)
             self.prediction = nn.Linear(config.hidden_size, cells * outputs)
@@ -269,14 +269,14 @@ class YoloForObjectDetection(YoloPreTrainedModel):
             height, width = pixel_values.shape[-2:]
             raise ValueError(f"pictures are {height} x {width} but the detector takes {size} x {size} (image_size)")
         logits = self.predict(self.backbone(pixel_values))  # B S S K+5P
-        classes, confidence, predicted = split(logits, self.config.num_labels)
+        classes, confidence, predicted = split(logits, self.num_labels)
         cells = torch.arange(self.config.grid_size, device=logits.device)
         boxes = decode(predicted, cells[:, None, None], cells[None, :, None], self.config.grid_size)  # B S S P 4
         scores = confidence[..., None] * classes[..., None, :]  # B S S P K
         losses = None
         if labels is not None:
             count = len(logits) if num_items_in_batch is None else num_items_in_batch
-            parts = detection_loss(logits.float(), labels, self.config.num_labels)
+            parts = detection_loss(logits.float(), labels, self.num_labels)
             losses = {name: part / count for name, part in parts.items()}
         return YoloOutput(
             loss=None if losses is None else torch.stack(list(losses.values())).sum(),

@@ -12,7 +12,7 @@ PRESETS: dict[str, dict[str, dict]] = {
         "processor": {"image_size": 64, "do_normalize": False},
     },
     "paper": {
-        "config": {},
+        "config": {"num_labels": 20},
         "processor": {"image_size": 448, "do_normalize": False},
     },
 }

@@ -110,6 +110,8 @@ def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrain
     chosen = find_preset(row, preset)
     kind = config_class(row)
     settings = _merged(chosen["config"], overrides)
+    if "id2label" in overrides:
+        settings.pop("num_labels", None)  # the preset's, of other data
     _checked(settings, kind, name)
     if "vocab_size" in kind.__dataclass_fields__ and "vocab_size" not in settings:
         settings["vocab_size"] = len(create_processor(name, preset).tokenizer)  # the built-in grammar's

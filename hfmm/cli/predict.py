@@ -33,6 +33,11 @@ def run(words: Sequence[str]) -> int:
         print_json(rows)
         return 0
     for row in rows:
+        for thing in row.get("objects", ()):
+            box = ", ".join(f"{side:.1f}" for side in thing["box"])
+            print(f"{row['image']}\t{thing['label']}\t{thing['score']:.3f}\t[{box}]")
+        if "objects" in row:
+            continue
         if "predictions" not in row:
             print(row["image"])
             continue

@@ -11,7 +11,7 @@ from hfmm.data.examples import Example, Examples
 from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
-from hfmm.evaluation import captioning, generation
+from hfmm.evaluation import captioning, detection, generation
 from hfmm.loading import load
 from hfmm.metrics import LOWER_IS_BETTER
 from hfmm.results import add_result, read_results, with_reported
@@ -91,9 +91,23 @@ def _pictures(
     return Outcome(scores, generation.draw(model), [examples.peek(row) for row in range(len(examples))])
 
 
+def _objects(
+    model: Any,
+    processor: Any,
+    examples: Examples,
+    metrics: Sequence[str],
+    _: Any,
+    processes: tuple[int, int],
+    *rest: Any,
+) -> Outcome:
+    found, read = detection.detect(model, processor, examples, num_processes=processes[0], process_index=processes[1])
+    return Outcome(detection.score(found, read, metrics), found, read)
+
+
 SCORERS: dict[str, Callable[..., Outcome]] = {
     "image-captioning": _captions,
     "unconditional-image-generation": _pictures,
+    "object-detection": _objects,
 }  # by task
 
 

@@ -10,6 +10,7 @@ from hfmm.data.images import decode
 from hfmm.data.tables import list_pictures
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
+from hfmm.explanation.detection import find_objects, listed
 from hfmm.loading import Loaded, load
 
 
@@ -23,7 +24,7 @@ def predict(
     output: Path | None = None,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Caption pictures, or draw new ones.
+    """Caption pictures, find objects in them, or draw new ones.
 
     Args:
         where: Run directory or repository.
@@ -36,24 +37,28 @@ def predict(
         seed: Of what a generator draws.
 
     Returns:
-        A row a picture: `image`, `predictions`, `scores` (log-probabilities; None without beams); of a generator
-        `image`, the file that was written.
+        A row a picture: `image`, `predictions`, `scores` (log-probabilities; None without beams); of a detector
+        `image` and `objects`, each with `label`, `score` and `box`; of a generator `image`, the file that was written.
 
     Raises:
-        UsageError: A captioner got no pictures, a generator no folder, or there is nothing to predict.
+        UsageError: No pictures were named, a generator got no folder, or there is nothing to predict.
         DataError: A picture cannot be read; nothing has been predicted then.
     """
     loaded = load(where, device)
     task = loaded.row.tasks[0]
     if task == "unconditional-image-generation":
         return _drawn(loaded, num_return_sequences, output, seed)
-    if task != "image-captioning":
+    if task not in ("image-captioning", "object-detection"):
         raise UsageError(f"{loaded.row.name} does not caption pictures")
     if not images:
-        raise UsageError(f"{loaded.row.name} captions pictures: name them with --image")
+        verb = "captions" if task == "image-captioning" else "finds objects in"
+        raise UsageError(f"{loaded.row.name} {verb} pictures: name them with --image")
     paths = [inside for path in images for inside in (list_pictures(path) if path.is_dir() else [path])]
     if not paths:
         raise DataError(f"no picture in {', '.join(map(str, images))}")
+    if task == "object-detection":
+        found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
+        return [{"image": str(path), "objects": listed(row)} for path, row in zip(paths, found, strict=True)]
     beams = max(num_beams or loaded.model.generation_config.num_beams or 1, num_return_sequences)
     rows = []
     for path in paths:

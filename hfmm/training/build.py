@@ -28,7 +28,11 @@ from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
 
-NEEDED_COLUMNS = {"image-captioning": ("image", "captions"), "unconditional-image-generation": ("image",)}
+NEEDED_COLUMNS = {
+    "image-captioning": ("image", "captions"),
+    "unconditional-image-generation": ("image",),
+    "object-detection": ("image", "objects"),
+}
 
 
 @dataclass
@@ -133,6 +137,9 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
         processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
         has_words = isinstance(processor, ProcessorMixin)
         sizes: dict[str, Any] = {"vocab_size": len(processor.tokenizer)} if has_words else {}  # the data decide it
+        if examples.label_names is not None and row.tasks[0] == "object-detection":
+            sizes["id2label"] = dict(enumerate(examples.label_names))
+            sizes["label2id"] = {name: label for label, name in enumerate(examples.label_names)}
         model = factory.create_model(row.name, recipe.preset, **sizes, **recipe.model)
     set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)

@@ -9,6 +9,7 @@ OBJECTIVES = {
     "captioning": ("captioning", "Captioning"),
     "captioning_hard": ("captioning", "HardAttentionCaptioning"),
     "generation": ("generation", "Generation"),
+    "detection": ("detection", "Detection"),
 }
 
 

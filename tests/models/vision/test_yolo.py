@@ -4,16 +4,11 @@ import math
 
 import pytest
 import torch
-import transformers
-from PIL import Image
 
-import hfmm
-from hfmm import factory, metrics
+from hfmm import factory
 from hfmm.models.vision.yolo.configuration_yolo import YoloConfig
-from hfmm.models.vision.yolo.image_processing_yolo import YoloImageProcessor
 from hfmm.models.vision.yolo.modeling_yolo import (
     YoloForObjectDetection,
-    YoloOutput,
     decode,
     detection_loss,
     encode_box,
@@ -201,9 +196,9 @@ def test_the_loss_of_a_batch_is_per_picture():
     with seeded():
         model = YoloForObjectDetection(YoloConfig(**TINY)).eval()
     pixels = torch.rand(2, 3, 16, 16)
-    mean, total = model(pixels, labels=TWO), model(pixels, labels=TWO, num_items_in_batch=torch.ones(()))
-    torch.testing.assert_close(2 * mean.loss, total.loss)
-    torch.testing.assert_close(torch.stack([*total.losses.values()]).sum(), total.loss)
+    both, alone = model(pixels, labels=TWO), [model(pixels[i : i + 1], labels=TWO[i : i + 1]) for i in range(2)]
+    torch.testing.assert_close(both.loss, (alone[0].loss + alone[1].loss) / 2)
+    torch.testing.assert_close(torch.stack([*both.losses.values()]).sum(), both.loss)
 
 
 def test_the_responsible_predictor_has_the_highest_overlap():
@@ -241,61 +236,19 @@ def test_cells_without_objects_have_only_their_confidence_to_lose():
     assert not logits.grad[..., 5:].any()
 
 
-def found_in(*boxes):
-    """An output with these boxes: corners, then the scores of three classes."""
-    rows = torch.tensor(boxes)
-    return YoloOutput(pred_boxes=rows[None, :, :4], scores=rows[None, :, 4:])
-
-
-def test_boxes_of_a_class_that_overlap_are_suppressed():
-    outputs = found_in(
-        [0.0, 0.0, 0.5, 0.5, 0.9, 0.1, 0.0],
-        [0.0, 0.0, 0.5, 0.45, 0.8, 0.6, 0.0],  # of class 0 suppressed, of class 1 the only one
-        [0.5, 0.5, 1.2, 1.0, 0.0, 0.0, 0.3],
-    )
-    (found,) = YoloImageProcessor().post_process_object_detection(outputs, target_sizes=[(20, 40)])
-    assert found["labels"].tolist() == [0, 1, 2]
-    torch.testing.assert_close(found["scores"], torch.tensor([0.9, 0.6, 0.3]))
-    expected = [[0.0, 0, 20, 10], [0, 0, 20, 9], [20, 10, 40, 20]]  # inside the picture
-    torch.testing.assert_close(found["boxes"], torch.tensor(expected))
-    (found,) = YoloImageProcessor().post_process_object_detection(outputs, threshold=0.5)
-    assert found["labels"].tolist() == [0, 1]
-
-
-def test_mean_average_precision_of_a_perfect_toy():
-    outputs = YoloOutput(pred_boxes=(logits := logits_for(TWO, 4, 3)).new_zeros(2, 32, 4))
-    classes, confidence, predicted = split(logits, 3)
-    cells = torch.arange(4)
-    outputs["pred_boxes"] = decode(predicted, cells[:, None, None], cells[None, :, None], 4).flatten(1, 3)
-    outputs["scores"] = (confidence[..., None] * classes[..., None, :]).flatten(1, 3)
-    found = YoloImageProcessor().post_process_object_detection(outputs)
-    truth = [{"boxes": picture["boxes"], "labels": picture["class_labels"]} for picture in TWO]
-    assert metrics.load("detection").compute(predictions=found, references=truth)["map"] == pytest.approx(1)
-
-
-def test_the_processor_gives_squares_from_0_to_1_and_parts_of_the_picture():
-    processor = YoloImageProcessor(size={"height": 16, "width": 16})
-    picture = Image.new("RGB", (40, 20), (255, 0, 51))
-    batch = processor([picture, picture], objects=[[{"box": [10, 5, 20, 15], "label": 2}], []], return_tensors="pt")
-    assert batch["pixel_values"].shape == (2, 3, 16, 16)
-    torch.testing.assert_close(batch["pixel_values"][0, :, 0, 0], torch.tensor([1.0, 0.0, 0.2]))
-    torch.testing.assert_close(
-        batch["labels"][0], {"class_labels": torch.tensor([2]), "boxes": torch.tensor([[0.25, 0.25, 0.5, 0.75]])}
-    )
-    assert batch["labels"][1]["boxes"].shape == (0, 4)
-
-
-def test_the_pipeline_detects(tmp_path):
-    with seeded():
-        model = hfmm.create_model("yolo")
-    model.save_pretrained(tmp_path)
-    processor = hfmm.create_processor("yolo")
-    processor.save_pretrained(tmp_path)
-    picture = Image.linear_gradient("L").resize((70, 80)).convert("RGB")
-    told = transformers.pipeline("object-detection", str(tmp_path))(picture, threshold=-1.0)
-    outputs = model.eval()(**processor(picture, return_tensors="pt"))
-    (found,) = processor.post_process_object_detection(outputs, -1.0, [(80, 70)])
-    assert [entry["score"] for entry in told] == pytest.approx(found["scores"].tolist(), abs=1e-6)
+def test_predictors_begin_with_different_sizes():
+    """Of three, a quarter, a half and three quarters of the square root of a side."""
+    for head in (12, None):
+        with seeded():
+            model = YoloForObjectDetection(YoloConfig(**{**TINY, "hidden_size": head, "num_predictors": 3})).eval()
+        assert 0.005 < model.prediction.weight.std() < 0.02
+        torch.nn.init.zeros_(model.prediction.weight)
+        out = model(torch.rand(1, 3, 16, 16))
+        cell = out.pred_boxes.view(4, 4, 3, 4)[2, 1]
+        middle, sides = (cell[:, :2] + cell[:, 2:]) / 2, cell[:, 2:] - cell[:, :2]
+        torch.testing.assert_close(middle, torch.tensor([[0.375, 0.625]] * 3))
+        torch.testing.assert_close(sides, torch.tensor([[0.25], [0.5], [0.75]]).expand(3, 2) ** 2)
+        assert not out.scores.any()
 
 
 @pytest.mark.parametrize(

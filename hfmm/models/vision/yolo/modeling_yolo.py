@@ -43,7 +43,7 @@ class YoloOutput(ModelOutput):
     """What [`YoloForObjectDetection`] returns.
 
     Attributes:
-        loss: (), per picture (or divided by `num_items_in_batch`), when labels are given.
+        loss: (), per picture, when labels are given.
         losses: The named parts of `loss`, each (), adding up to it.
         logits: (B, S, S, K + 5P), as the last layer gives them.
         pred_boxes: (B, S*S*P, 4), corners in parts of the picture.
@@ -181,8 +181,6 @@ class YoloPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, nn.Conv2d | nn.Linear):
             init.kaiming_normal_(module.weight, a=SLOPE)
-        if isinstance(module, YoloForObjectDetection):  # first boxes are small, and nothing is there
-            init.normal_(module.prediction.weight, std=0.01)
 
 
 class YoloConvolution(nn.Module):
@@ -237,6 +235,29 @@ class YoloForObjectDetection(YoloPreTrainedModel):
             self.prediction = nn.Linear(config.hidden_size, cells * outputs)
         self.post_init()
 
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if module is self.prediction:
+            bias: Any = self.prediction.bias
+            init.normal_(self.prediction.weight, std=0.01)
+            init.copy_(bias, self.first_guess())
+
+    def first_guess(self) -> Tensor:
+        """What cells say before training: nothing is there, and boxes around their middle, one predictor's larger.
+
+        Predictors of one size would share the objects by chance; so each specializes from the start.
+
+        Returns:
+            The bias of the last layer, (outputs,).
+        """
+        config = self.config
+        cell = torch.zeros(self.num_labels + 5 * config.num_predictors)
+        _, _, boxes = split(cell, self.num_labels)  # a view: P 4
+        boxes[:, :2] = 0.5
+        boxes[:, 2:] = (torch.arange(config.num_predictors)[:, None] + 1) / (config.num_predictors + 1)
+        return cell if config.hidden_size is None else cell.repeat(config.grid_size**2)
+
     def predict(self, feature_map: Tensor) -> Tensor:
         """What each cell says. (B, C, S, S) -> (B, S, S, K + 5P)."""
         if self.hidden is None:
@@ -250,7 +271,6 @@ class YoloForObjectDetection(YoloPreTrainedModel):
         self,
         pixel_values: Tensor,
         labels: Sequence[dict[str, Tensor]] | None = None,
-        num_items_in_batch: Tensor | None = None,
         **kwargs: Any,
     ) -> YoloOutput:
         """Detect objects.
@@ -258,7 +278,6 @@ class YoloForObjectDetection(YoloPreTrainedModel):
         Args:
             pixel_values: (B, num_channels, image_size, image_size).
             labels: Of each picture `class_labels` (N,) and `boxes` (N, 4), corners in parts of the picture.
-            num_items_in_batch: What the summed loss is divided by; the number of pictures by default.
             kwargs: Not read; what transformers passes to every model.
 
         Raises:
@@ -275,9 +294,8 @@ class YoloForObjectDetection(YoloPreTrainedModel):
         scores = confidence[..., None] * classes[..., None, :]  # B S S P K
         losses = None
         if labels is not None:
-            count = len(logits) if num_items_in_batch is None else num_items_in_batch
             parts = detection_loss(logits.float(), labels, self.num_labels)
-            losses = {name: part / count for name, part in parts.items()}
+            losses = {name: part / len(logits) for name, part in parts.items()}
         return YoloOutput(
             loss=None if losses is None else torch.stack(list(losses.values())).sum(),
             losses=losses,

@@ -18,6 +18,7 @@ import pytest
 import torch
 import transformers
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 import hfmm
@@ -61,15 +62,6 @@ def assert_equal_outputs(found: Any, expected: Any, tolerance: float = 0.0) -> N
     assert left.keys() == right.keys()
     for name in left:
         torch.testing.assert_close(left[name], right[name], rtol=tolerance, atol=tolerance)
-
-
-def halved(value: Any) -> Any:
-    """The same with floating-point tensors in bfloat16."""
-    if isinstance(value, Tensor):
-        return value.bfloat16() if value.is_floating_point() else value
-    if isinstance(value, Mapping):
-        return {name: halved(part) for name, part in value.items()}
-    return [halved(part) for part in value]
 
 
 class Architecture:
@@ -163,7 +155,8 @@ class Computes(Architecture):
     @torch.no_grad()
     def test_half_precision_stays_finite(self):
         model = self.model().to(torch.bfloat16)
-        output = tensors(model(**halved(self.inputs())))
+        halved = tree_map(lambda value: value.bfloat16() if value.is_floating_point() else value, self.inputs())
+        output = tensors(model(**halved))
         assert output
         assert all(value.isfinite().all() for value in output.values())
 

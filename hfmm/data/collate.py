@@ -118,7 +118,7 @@ class ObjectCollator:
         for thing in example["objects"]:
             label = thing.get("label")
             if not isinstance(label, int):
-                raise DataError(f"example {example['id']} has an object whose label {label!r} is no class number")
+                raise DataError(f"example {example['id']} has an object whose label is {label!r}: give class numbers")
         return {name: example[name] for name in ("id", "image", "objects")}
 
     def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:

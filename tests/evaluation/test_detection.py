@@ -1,6 +1,7 @@
 """Detection from examples to scores: batches, the objective, the scorer, the explanation, and what `predict` says."""
 
 import json
+import re
 from random import Random
 
 import pytest
@@ -61,7 +62,7 @@ def test_examples_that_cannot_be_learned_are_refused(detector, scenes):
     collator = ObjectCollator(detector[1])
     with pytest.raises(DataError, match="example x has no image"):
         collator.draw({"id": "x", "image": None, "objects": []}, Random(0))
-    with pytest.raises(DataError, match="example x has an object whose label 'dog' is no class number"):
+    with pytest.raises(DataError, match="example x has an object whose label is 'dog': give class numbers"):
         collator.draw({**scenes[0], "id": "x", "objects": [{"box": [0, 0, 1, 1], "label": "dog"}]}, Random(0))
 
 
@@ -134,6 +135,11 @@ def test_boxes_are_drawn_where_they_are(scenes):
     ]  # of a box of a small score nothing
     assert 30 <= min(x for x, _ in changed) <= 32 <= 96 <= max(x for x, _ in changed) <= 98
     assert 30 <= min(y for _, y in changed) <= 32 <= 64 <= max(y for _, y in changed) <= 66
+
+
+def test_a_plan_tells_the_shapes_of_the_first_labels(capsys):
+    assert cli.main(["train", "yolo", "--dry-run", "--batch-size", "2"]) == 0
+    assert re.search(r"pixel_values \(2, 3, 64, 64\), labels\[0\].class_labels \(\d,\)", capsys.readouterr().out)
 
 
 def test_classes_come_from_the_data(scenes, tmp_path):

@@ -110,6 +110,8 @@ def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrain
     chosen = find_preset(row, preset)
     kind = config_class(row)
     settings = _merged(chosen["config"], overrides)
+    if "id2label" in overrides:
+        settings.pop("num_labels", None)  # the preset's, of other data
     _checked(settings, kind, name)
     if "vocab_size" in kind.__dataclass_fields__ and "vocab_size" not in settings:
         settings["vocab_size"] = len(create_processor(name, preset).tokenizer)  # the built-in grammar's
@@ -167,7 +169,8 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         return processor.from_corpus(captions, **settings)
     size = settings.pop("image_size")
     kind = _image_processor_class(row)
-    return kind(size={"shortest_edge": size}, crop_size={"height": size, "width": size}, **settings)
+    square = {"height": size, "width": size}
+    return kind(size=square if kind.default_to_square else {"shortest_edge": size}, crop_size=square, **settings)
 
 
 def _image_processor_class(row: Row) -> Any:

@@ -18,6 +18,7 @@ import pytest
 import torch
 import transformers
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 import hfmm
@@ -73,8 +74,8 @@ class Architecture:
         """A tiny configuration."""
         raise AssertionError(f"{type(self).__name__} must define config()")
 
-    def inputs(self) -> dict[str, Tensor]:
-        """One batch of two examples or more, with labels where the model takes them."""
+    def inputs(self) -> dict[str, Any]:
+        """One batch of two examples or more, with labels where the model takes them: tensors, or a list of dicts."""
         raise AssertionError(f"{type(self).__name__} must define inputs()")
 
     def model(self) -> PreTrainedModel:
@@ -154,10 +155,8 @@ class Computes(Architecture):
     @torch.no_grad()
     def test_half_precision_stays_finite(self):
         model = self.model().to(torch.bfloat16)
-        inputs = {
-            name: value.bfloat16() if value.is_floating_point() else value for name, value in self.inputs().items()
-        }
-        output = tensors(model(**inputs))
+        halved = tree_map(lambda value: value.bfloat16() if value.is_floating_point() else value, self.inputs())
+        output = tensors(model(**halved))
         assert output
         assert all(value.isfinite().all() for value in output.values())
 

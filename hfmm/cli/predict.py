@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hfmm.cli.common import Parser, print_json
 
@@ -17,25 +18,34 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of what a generator draws")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)
-    from hfmm.evaluation.prediction import predict
+    from hfmm.evaluation.prediction import Wanted, predict
 
-    rows = predict(
-        given.run,
+    output = Path(given.output) if given.output else None
+    wanted = Wanted(
         [Path(name) for name in given.image],
         given.text,
         given.num_return_sequences,
         given.num_beams,
-        given.device,
-        Path(given.output) if given.output else None,
+        output,
         given.seed,
     )
+    rows = predict(given.run, wanted, given.device)
     if given.json:
         print_json(rows)
         return 0
     for row in rows:
-        if "predictions" not in row:
-            print(row["image"])
-            continue
-        for caption, score in zip(row["predictions"], row["scores"], strict=True):
-            print(f"{row['image']}\t{caption}" + ("" if score is None else f"\t{score:.3f}"))
+        print("\n".join(_lines(row)))
     return 0
+
+
+def _lines(row: dict[str, Any]) -> list[str]:
+    """A prediction as lines of cells, apart by tabs."""
+    cells = []
+    if "objects" in row:
+        for thing in row["objects"]:
+            box = ", ".join(f"{side:.1f}" for side in thing["box"])
+            cells.append([thing["label"], f"{thing['score']:.3f}", f"[{box}]"])
+    elif "predictions" in row:
+        for said, score in zip(row["predictions"], row["scores"], strict=True):
+            cells.append([said] if score is None else [said, f"{score:.3f}"])
+    return ["\t".join([row["image"], *line]) for line in cells or [[]]]

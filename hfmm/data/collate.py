@@ -131,10 +131,47 @@ class ClassCollator:
         return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
 
 
-Collator = CaptionCollator | PictureCollator | ClassCollator
+class ObjectCollator:
+    """Lets the processor make tensors of pictures and of the objects in them."""
+
+    def __init__(self, processor: Any) -> None:
+        """Take the image processor of a detector, called with pictures, `objects` and `return_tensors`."""
+        self.processor = processor
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Take an example as it is.
+
+        Returns:
+            `id`, `image` and `objects`.
+
+        Raises:
+            DataError: The example has no picture, or an object has no class number.
+        """
+        if example.get("image") is None:
+            raise DataError(f"example {example['id']} has no image")
+        for thing in example["objects"]:
+            label = thing.get("label")
+            if not isinstance(label, int):
+                raise DataError(f"example {example['id']} has an object whose label is {label!r}: give class numbers")
+        return {name: example[name] for name in ("id", "image", "objects")}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, 3, height, width), `labels` (of each picture `class_labels` and `boxes`), `example_ids`.
+        """
+        images, objects = ([example[name] for example in drawn] for name in ("image", "objects"))
+        batch = self.processor(images, objects=objects, return_tensors="pt")
+        ids = [example["id"] for example in drawn]
+        return {"pixel_values": batch["pixel_values"], "labels": batch["labels"], "example_ids": ids}
+
+
+Collator = CaptionCollator | PictureCollator | ClassCollator | ObjectCollator
 _COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
     "image-captioning": CaptionCollator,
     "image-classification": lambda processor, captions: ClassCollator(processor),
+    "object-detection": lambda processor, captions: ObjectCollator(processor),
     "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),
 }
 

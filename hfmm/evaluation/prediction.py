@@ -1,6 +1,7 @@
-"""Predictions for pictures on disk."""
+"""Predictions for pictures on disk, and new pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,59 +11,82 @@ from hfmm.data.images import decode
 from hfmm.data.tables import list_pictures
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
+from hfmm.explanation.classification import explain_class
+from hfmm.explanation.detection import find_objects, listed
 from hfmm.loading import Loaded, load
 
+Rows = list[dict[str, Any]]
 
-def predict(
-    where: str,
-    images: Sequence[Path],
-    text: str | None = None,
-    num_return_sequences: int = 1,
-    num_beams: int | None = None,
-    device: str = "cpu",
-    output: Path | None = None,
-    seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Caption pictures, or draw new ones.
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be predicted.
+
+    Attributes:
+        images: Pictures, and folders of pictures.
+        text: How each caption starts.
+        count: Captions a picture, best first; pictures that a generator draws.
+        num_beams: The model's own by default, at least as many as captions.
+        output: The folder that a generator draws into.
+        seed: Of what a generator draws.
+    """
+
+    images: Sequence[Path] = ()
+    text: str | None = None
+    count: int = 1
+    num_beams: int | None = None
+    output: Path | None = None
+    seed: int = 0
+
+
+def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
+    """Caption, classify or search pictures, or draw new ones: what the model's task is.
 
     Args:
         where: Run directory or repository.
-        images: Pictures, and folders of pictures.
-        text: How each caption starts.
-        num_return_sequences: Captions a picture, best first; pictures that a generator draws.
-        num_beams: The model's own by default, at least as many as captions.
+        wanted: Of what, and how much.
         device: As torch names it.
-        output: The folder that a generator draws into.
-        seed: Of what a generator draws.
 
     Returns:
-        A row a picture: `image`, `predictions`, `scores` (log-probabilities; None without beams); of a generator
-        `image`, the file that was written.
+        A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
+        without beams; or probabilities), of detectors `objects`; of a generator, `image` is the file that was written.
 
     Raises:
-        UsageError: A captioner got no pictures, a generator no folder, or there is nothing to predict.
-        DataError: A picture cannot be read; nothing has been predicted then.
+        UsageError: The task has no predictions, or what it needs is not named.
+        DataError: A picture cannot be read.
     """
     loaded = load(where, device)
     task = loaded.row.tasks[0]
-    if task == "unconditional-image-generation":
-        return _drawn(loaded, num_return_sequences, output, seed)
-    if task != "image-captioning":
-        raise UsageError(f"{loaded.row.name} does not caption pictures")
-    if not images:
-        raise UsageError(f"{loaded.row.name} captions pictures: name them with --image")
-    paths = [inside for path in images for inside in (list_pictures(path) if path.is_dir() else [path])]
+    if task not in PREDICTORS:
+        raise UsageError(f"{loaded.row.name} has no predictions: its task is {task}")
+    return PREDICTORS[task](loaded, wanted)
+
+
+def _pictures(loaded: Loaded, wanted: Wanted) -> list[Path]:
+    """Every picture that is named, those of folders included.
+
+    Raises:
+        UsageError: No pictures are named.
+        DataError: There are none in the folders.
+    """
+    if not wanted.images:
+        raise UsageError(f"{loaded.row.name} looks at pictures: name them with --image")
+    paths = [inside for path in wanted.images for inside in (list_pictures(path) if path.is_dir() else [path])]
     if not paths:
-        raise DataError(f"no picture in {', '.join(map(str, images))}")
-    beams = max(num_beams or loaded.model.generation_config.num_beams or 1, num_return_sequences)
+        raise DataError(f"no picture in {', '.join(map(str, wanted.images))}")
+    return paths
+
+
+def _captioned(loaded: Loaded, wanted: Wanted) -> Rows:
+    beams = max(wanted.num_beams or loaded.model.generation_config.num_beams or 1, wanted.count)
     rows = []
-    for path in paths:
-        inputs = loaded.processor(images=_read(path), text=text).to(loaded.model.device)
+    for path in _pictures(loaded, wanted):
+        inputs = loaded.processor(images=_read(path), text=wanted.text).to(loaded.model.device)
         with torch.inference_mode():
             found = loaded.model.generate(  # type: ignore[operator]
                 **inputs,
                 num_beams=beams,
-                num_return_sequences=num_return_sequences,
+                num_return_sequences=wanted.count,
                 return_dict_in_generate=True,
                 output_scores=True,
             )
@@ -72,17 +96,42 @@ def predict(
     return rows
 
 
-def _drawn(loaded: Loaded, count: int, output: Path | None, seed: int) -> list[dict[str, Any]]:
-    """Write pictures of a generator, numbered from 0."""
-    if output is None:
-        raise UsageError(f"{loaded.row.name} draws pictures: name the folder to write them to with --output")
-    output.mkdir(parents=True, exist_ok=True)
+def _classified(loaded: Loaded, wanted: Wanted) -> Rows:
     rows = []
-    for number, picture in enumerate(draw(loaded.model, count, seed)):
-        path = output / f"{number:04d}.png"
+    for path in _pictures(loaded, wanted):
+        data = explain_class(loaded.model, loaded.processor, _read(path)).data
+        count = wanted.count
+        rows.append(
+            {"image": str(path), "predictions": data["labels"][:count], "scores": data["probabilities"][:count]}
+        )
+    return rows
+
+
+def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
+    paths = _pictures(loaded, wanted)
+    found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
+    return [{"image": str(path), "objects": listed(row)} for path, row in zip(paths, found, strict=True)]
+
+
+def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Write pictures of a generator, numbered from 0."""
+    if wanted.output is None:
+        raise UsageError(f"{loaded.row.name} draws pictures: name the folder to write them to with --output")
+    wanted.output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, picture in enumerate(draw(loaded.model, wanted.count, wanted.seed)):
+        path = wanted.output / f"{number:04d}.png"
         picture.save(path)
         rows.append({"image": str(path)})
     return rows
+
+
+PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
+    "image-captioning": _captioned,
+    "image-classification": _classified,
+    "object-detection": _searched,
+    "unconditional-image-generation": _drawn,
+}
 
 
 def _read(path: Path) -> Any:

@@ -10,6 +10,7 @@ from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
+from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
 
 __all__ = ["Explanation", "explain"]
@@ -43,4 +44,5 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-captioning": explain_caption,
     "image-classification": explain_class,
     "unconditional-image-generation": explain_generator,
+    "object-detection": explain_detection,
 }

@@ -77,7 +77,7 @@ def told(**arguments: Any) -> dict[str, Any]:
         raise gradio.Error(str(error)) from error
 
 
-if metric.takes_texts:
+if metric.of_captions:
     answer: Any = score
     boxes = [gradio.Textbox(lines=4, label="Predictions: one a line"), gradio.Textbox(lines=4, label=SECOND)]
 else:
@@ -109,13 +109,16 @@ metric = evaluate.load("{repo_id}")
 {example}
 {fence}
 
-It runs offline and needs no Java. `tokenizer="ptb"` splits as coco-caption does, `per_caption=True`
-adds the score of each caption. From hfmm, Apache-2.0.
+It runs offline and needs no Java. From hfmm, Apache-2.0.
 """
 EXAMPLES = {  # arguments of the example in the documentation, where they are not captions and their references
     "novelty": 'metric.compute(predictions=["a red star"], training=["a red star", "a blue ring"])',
     "likelihood": "metric.compute(predictions=[-92.3, -88.1], dimensions=784)",
     "classification": "metric.compute(predictions=[[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]], references=[1, 2])",
+    "detection": (
+        'metric.compute(predictions=[{"boxes": [[2, 3, 20, 21]], "labels": [4], "scores": [0.9]}],\n'
+        '               references=[{"boxes": [[2, 2, 20, 20]], "labels": [4]}])'
+    ),
     "exact": (
         'metric.compute(predictions=["a small red star in the top left"],\n'
         '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'

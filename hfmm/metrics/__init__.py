@@ -19,6 +19,7 @@ METRICS = {  # name -> module here and class
     "exact_objects": ("exact_scene", "ExactObjects"),
     "exact_scene": ("exact_scene", "ExactScene"),
     "caption": ("caption", "Caption"),
+    "detection": ("detection", "Detection"),
     "likelihood": ("likelihood", "Likelihood"),
     "classification": ("classification", "Classification"),
 }

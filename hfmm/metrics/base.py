@@ -35,9 +35,9 @@ class InMemoryMetric(evaluate.Metric):
     """Collects predictions and references in lists. A metric sets `keys` and writes `_compute`."""
 
     keys: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()  # arguments of `compute`, beside those that all metrics take
+    options: tuple[str, ...] = ()  # arguments of `compute`, beside those that all metrics of captions take
+    of_captions = True
     needs_references = True
-    takes_texts = True  # as predictions
     citation_text = ""
     inputs_text = INPUTS
 
@@ -46,7 +46,7 @@ class InMemoryMetric(evaluate.Metric):
         self._forget()
 
     def _forget(self) -> None:
-        self._predictions: list[str] = []
+        self._predictions: list[Any] = []
         self._references: list[Any] = []
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class InMemoryMetric(evaluate.Metric):
 
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
         """Score everything added and what is given here, and forget it."""
-        known = ("tokenizer", "per_caption", *self.options)
+        known = (*(("tokenizer", "per_caption") if self.of_captions else ()), *self.options)
         for option in kwargs:
             if option not in known:
                 raise unknown("option", option, known)

@@ -8,13 +8,12 @@ import datasets
 
 from hfmm.errors import DataError
 
-from .base import InMemoryMetric, joined, mean
+from .base import InMemoryMetric, mean
 
 INPUTS = """
 Args:
     predictions: the scores of the classes of each example, a list of numbers
     references: the class of each, by number
-    per_caption: whether to add what each example scores as a list, under "<key>_per_caption"
 Returns:
     top_1, and top_5 where there are more than five classes
 """
@@ -28,7 +27,7 @@ class Classification(InMemoryMetric):
     """
 
     keys = ("top_1", "top_5")
-    takes_texts = False
+    of_captions = False
     citation_text = "Krizhevsky et al., ImageNet classification with deep convolutional neural networks, NIPS 2012"
     inputs_text = INPUTS
 
@@ -47,7 +46,7 @@ class Classification(InMemoryMetric):
                 raise DataError(f"reference {number} is {label!r}: give the number of a class, from 0")
         return references
 
-    def _compute(self, predictions: list[Any], references: list[Any], per_caption: bool = False) -> dict[str, Any]:
+    def _compute(self, predictions: list[Any], references: list[Any]) -> dict[str, Any]:
         ranks = []
         for number, (scores, label) in enumerate(zip(predictions, references, strict=True)):
             if label >= len(scores):
@@ -57,4 +56,4 @@ class Classification(InMemoryMetric):
         shares = {"top_1": [rank < 1 for rank in ranks]}
         if min(map(len, predictions)) > 5:
             shares["top_5"] = [rank < 5 for rank in ranks]
-        return joined(mean(shares), per_caption)
+        return mean(shares)[0]

@@ -28,8 +28,8 @@ class Likelihood(InMemoryMetric):
 
     keys = ("nats", "bits_per_dim", "perplexity", "bits_per_character")
     options = ("dimensions", "tokens", "characters")
+    of_captions = False
     needs_references = False
-    takes_texts = False
     citation_text = "Theis, van den Oord and Bethge, A note on the evaluation of generative models, ICLR 2016"
     inputs_text = INPUTS
 
@@ -41,16 +41,13 @@ class Likelihood(InMemoryMetric):
             if not isinstance(prediction, int | float):
                 raise DataError(f"prediction {number} is a {type(prediction).__name__}: give a log-likelihood in nats")
 
-    def _compute(
-        self, predictions: list[Any], references: list[Any], per_caption: bool = False, **sizes: Any
-    ) -> dict[str, float]:
+    def _compute(self, predictions: list[Any], references: list[Any], **sizes: Any) -> dict[str, float]:
         total = -fsum(predictions)
         scores = {"nats": total / len(predictions)}
         for name, size in sizes.items():
-            if name in self.options:
-                mean = total / _sum(name, size, len(predictions))
-                key = dict(zip(self.options, self.keys[1:], strict=True))[name]
-                scores[key] = exp(mean) if name == "tokens" else mean / log(2)
+            mean = total / _sum(name, size, len(predictions))
+            key = dict(zip(self.options, self.keys[1:], strict=True))[name]
+            scores[key] = exp(mean) if name == "tokens" else mean / log(2)
         return scores
 
 

@@ -31,6 +31,7 @@ from hfmm.training.recipe import LoraSection, Recipe
 NEEDED_COLUMNS = {
     "image-captioning": ("image", "captions"),
     "image-classification": ("image", "label"),
+    "object-detection": ("image", "objects"),
     "unconditional-image-generation": ("image",),
 }
 
@@ -151,9 +152,9 @@ def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes."""
     if isinstance(processor, ProcessorMixin):
         return {"vocab_size": len(processor.tokenizer)}
-    if row.tasks[0] != "image-classification":
+    names = examples.label_names
+    if names is None or row.tasks[0] not in ("image-classification", "object-detection"):
         return {}
-    names = examples.label_names or ()
     return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
 
 

@@ -1,11 +1,13 @@
 """The pictures of a run directory: the loss curve, and sample predictions as training goes on."""
 
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from hfmm.data.examples import Examples
 from hfmm.evaluation import Outcome
+from hfmm.explanation.detection import boxes_over
 from hfmm.explanation.drawing import panels
 from hfmm.training.journal import read_metrics, talk
 
@@ -37,12 +39,20 @@ def loss_curve(run: Path, quiet: bool = False) -> None:
 
 
 def samples(run: Path, step: int, outcome: Outcome, examples: Examples) -> None:
-    """Draw a sheet of the first predictions of an evaluation: pictures, or words under the pictures they are of."""
-    shown = outcome.predictions[:SHOWN]
-    are_pictures = all(isinstance(prediction, Image.Image) for prediction in shown)
-    images: list[Image.Image] = shown if are_pictures else [examples[row]["image"] for row in range(len(shown))]
+    """Draw a sheet of the first predictions of an evaluation.
+
+    Predictions are pictures, words under the pictures they are of, or objects whose boxes are drawn over the picture.
+    """
+    shown = [_shown(prediction, row, examples) for row, prediction in enumerate(outcome.predictions[:SHOWN])]
     folder = run / "samples"
     folder.mkdir(exist_ok=True)
-    panels(images, [""] * len(shown) if are_pictures else shown, columns=4, side=220).save(
-        folder / f"step-{step:08d}.png"
-    )
+    images, words = [image for image, _ in shown], [text for _, text in shown]
+    panels(images, words, columns=4, side=220).save(folder / f"step-{step:08d}.png")
+
+
+def _shown(prediction: Any, row: int, examples: Examples) -> tuple[Image.Image, str]:
+    """A prediction as a picture and words."""
+    if isinstance(prediction, Image.Image):
+        return prediction, ""
+    image = examples[row]["image"]
+    return boxes_over(image, prediction) if isinstance(prediction, dict) else (image, prediction)

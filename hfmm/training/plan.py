@@ -2,6 +2,7 @@
 
 import resource
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def plan(
     batches = iter(loader(built, 0))
     for step in range(STEPS):
         micro_batches = [next(batches) for _ in range(settings.accumulation)]
-        shapes = {key: list(value.shape) for key, value in micro_batches[0].items() if key != "example_ids"}
+        shapes = _shapes({key: value for key, value in micro_batches[0].items() if key != "example_ids"})
         started = time.perf_counter()
         built.loop.step(step, micro_batches)
         seconds += (time.perf_counter() - started) if step else 0.0
@@ -65,3 +66,14 @@ def plan(
         "seconds a step": round(a_step, 4),
         "time of the run without evaluation": f"{a_step * settings.max_steps:.0f} s for {settings.max_steps} steps",
     }
+
+
+def _shapes(batch: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Shapes of a batch's tensors by name; of a list, one entry an example, those of the first."""
+    found: dict[str, list[int]] = {}
+    for key, value in batch.items():
+        if isinstance(value, list):
+            found |= {f"{key}[0].{name}": shape for name, shape in _shapes(value[0]).items()}
+        else:
+            found[key] = list(value.shape)
+    return found

@@ -106,7 +106,7 @@ def test_an_unknown_key(hfmm_says):
 
 
 def test_a_checkpoint_of_another_architecture(hfmm_says, model):
-    refused(hfmm_says("train", NAME, "--init-from", model, *SHORT), 2, "is a show_and_tell, not a show_attend_tell")
+    refused(hfmm_says("train", NAME, "--init-from", model, *SHORT), 2, "is a ShowAndTellFor", "shares no part")
 
 
 def test_a_folder_without_a_model(hfmm_says, tmp_path):

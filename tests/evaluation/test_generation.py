@@ -9,7 +9,7 @@ from hfmm import evaluation
 from hfmm.errors import UsageError
 from hfmm.evaluation import generation
 from hfmm.evaluation.base import Asked
-from hfmm.evaluation.prediction import predict
+from hfmm.evaluation.prediction import Wanted, predict
 from hfmm.explanation.drawing import pictures_of
 from tests.testing import seeded
 
@@ -63,9 +63,9 @@ def test_predict_writes_pictures_of_a_seed(generator, tmp_path):
     model, processor = generator
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
-    rows = predict(str(tmp_path / "model"), [], num_return_sequences=2, output=tmp_path / "drawn", seed=5)
+    rows = predict(str(tmp_path / "model"), Wanted(count=2, output=tmp_path / "drawn", seed=5))
     expected = generation.draw(model, 2, 5)
     assert [row["image"] for row in rows] == [str(tmp_path / "drawn" / f"000{number}.png") for number in range(2)]
     assert [Image.open(row["image"]).tobytes() for row in rows] == [picture.tobytes() for picture in expected]
     with pytest.raises(UsageError, match="name the folder to write them to with --output"):
-        predict(str(tmp_path / "model"), [])
+        predict(str(tmp_path / "model"), Wanted())

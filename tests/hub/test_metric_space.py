@@ -28,9 +28,11 @@ GIVEN = {"novelty": {"training": ["a small red star in the top left"]}}
 GIVEN |= {
     name: {"references": [json.dumps(objects) for objects in OBJECTS]} for name in ("exact_objects", "exact_scene")
 }
-NO_TEXTS = {
+FOUND = {"boxes": [[2, 3, 20, 21], [30, 30, 40, 41]], "labels": [4, 1], "scores": [0.9, 0.5]}
+ALONE = {  # what is given to metrics that are not of captions
     "classification": {"predictions": [[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]], "references": [1, 2]},
-    "likelihood": {"predictions": [-1.5, -2.5], "dimensions": 3},
+    "likelihood": {"predictions": [-310.5, -295.2], "dimensions": 784, "tokens": [3, 5]},
+    "detection": {"predictions": [FOUND], "references": [{"boxes": [[2, 2, 20, 20]], "labels": [4]}]},
 }
 STUB = """
 import sys
@@ -43,7 +45,7 @@ class Interface:
         self.score = score
 
     def launch(self):
-        print(self.score("a red star and a blue ring", "a red star and a green ring | a star"))
+        print(self.score(*sys.stdin.read().split("\\n")))
 """
 
 
@@ -54,10 +56,9 @@ def write_metric(name, spaces, user="user"):
 
 
 def options(name):
-    if name in NO_TEXTS:
-        return NO_TEXTS[name]
-    return {"predictions": PREDICTIONS, "per_caption": True, "tokenizer": "ptb"} | GIVEN.get(
-        name, {"references": REFERENCES}
+    return ALONE.get(name) or (
+        {"predictions": PREDICTIONS, "per_caption": True, "tokenizer": "ptb"}
+        | GIVEN.get(name, {"references": REFERENCES})
     )
 
 
@@ -94,17 +95,26 @@ def test_it_loads_by_the_name_of_a_space(hub, tmp_path):
     assert found == metrics.load("cider").compute(**options("cider"))
 
 
-def test_the_app_scores(tmp_path):
-    folder = write_metric("sacrebleu", tmp_path / "spaces")  # whose file is named like the package that it needs
+SACREBLEU = {"predictions": ["a red star and a blue ring"], "references": [["a red star and a green ring", "a star"]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "given"),
+    [  # the first one's file is named like the package that it needs
+        ("sacrebleu", [SACREBLEU["predictions"][0], " | ".join(SACREBLEU["references"][0])], SACREBLEU),
+        ("detection", [json.dumps(ALONE["detection"])], ALONE["detection"]),
+    ],
+)
+def test_the_app_scores(name, lines, given, tmp_path):
+    folder = write_metric(name, tmp_path / "spaces")
     (tmp_path / "stub").mkdir()
     (tmp_path / "stub" / "gradio.py").write_text(STUB)
     variables = {**os.environ, "PYTHONPATH": str(tmp_path / "stub"), "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, "app.py"], cwd=folder, env=variables, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    expected = metrics.load("sacrebleu").compute(
-        predictions=["a red star and a blue ring"], references=[["a red star and a green ring", "a star"]]
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=folder, env=variables, capture_output=True, text=True, input="\n".join(lines)
     )
-    assert done.stdout == f"{expected}\n"
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{metrics.load(name).compute(**given)}\n"
 
 
 @pytest.mark.parametrize("name", metrics.METRICS)

@@ -10,6 +10,7 @@ OBJECTIVES = {
     "captioning_hard": ("captioning", "HardAttentionCaptioning"),
     "classification": ("classification", "Classification"),
     "generation": ("generation", "Generation"),
+    "detection": ("detection", "Detection"),
 }
 
 

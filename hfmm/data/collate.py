@@ -1,4 +1,4 @@
-"""From drawn examples to the batches that captioners and generators take."""
+"""From drawn examples to the batches that models take."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -97,6 +97,40 @@ class PictureCollator:
         return {"pixel_values": batch["pixel_values"], "example_ids": [example["id"] for example in drawn]}
 
 
+class ClassCollator:
+    """Lets the processor make tensors of pictures, beside the number of the class of each."""
+
+    def __init__(self, processor: Any) -> None:
+        """Take the image processor of a classifier."""
+        self.processor = processor
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Take what a classifier learns from.
+
+        Returns:
+            `id`, `image` and `label`.
+
+        Raises:
+            DataError: The example has no picture or no class.
+        """
+        if example.get("image") is None:
+            raise DataError(f"example {example['id']} has no image")
+        if example.get("label") is None:
+            raise DataError(f"example {example['id']} has no class: leave it out, or give --on-bad-example skip")
+        return {key: example[key] for key in ("id", "image", "label")}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, channels, height, width), `labels` (B,) and `example_ids` (B strings).
+        """
+        batch = self.processor([example["image"] for example in drawn], return_tensors="pt")
+        labels = torch.tensor([example["label"] for example in drawn])
+        ids = [example["id"] for example in drawn]
+        return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
+
+
 class ObjectCollator:
     """Lets the processor make tensors of pictures and of the objects in them."""
 
@@ -133,9 +167,10 @@ class ObjectCollator:
         return {"pixel_values": batch["pixel_values"], "labels": batch["labels"], "example_ids": ids}
 
 
-Collator = CaptionCollator | PictureCollator | ObjectCollator
+Collator = CaptionCollator | PictureCollator | ClassCollator | ObjectCollator
 _COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
     "image-captioning": CaptionCollator,
+    "image-classification": lambda processor, captions: ClassCollator(processor),
     "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),
     "object-detection": lambda processor, captions: ObjectCollator(processor),
 }

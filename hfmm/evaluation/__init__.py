@@ -2,35 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from hfmm import data as sources
-from hfmm.data.examples import Example, Examples
+from hfmm.data.examples import Examples
 from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
-from hfmm.evaluation import captioning, detection, generation
+from hfmm.evaluation import captioning, classification, detection, generation
+from hfmm.evaluation.base import Asked, Outcome
 from hfmm.loading import load
 from hfmm.metrics import LOWER_IS_BETTER
 from hfmm.results import add_result, read_results, with_reported
 
-__all__ = ["Outcome", "chosen", "evaluate", "score_model"]
-
-
-class Outcome(NamedTuple):
-    """What scoring a model gave.
-
-    Attributes:
-        scores: Metric to value.
-        predictions: One for each example; of a generator of pictures, pictures that belong to none.
-        examples: What was predicted on, without pictures.
-    """
-
-    scores: dict[str, float]
-    predictions: list[Any]
-    examples: list[Example]
+__all__ = ["Asked", "Outcome", "chosen", "evaluate", "score_model"]
 
 
 def score_model(
@@ -38,10 +25,7 @@ def score_model(
     model: Any,
     processor: Any,
     examples: Examples,
-    metrics: Sequence[str] = (),
-    generation: Mapping[str, Any] | None = None,
-    processes: tuple[int, int] = (1, 0),
-    training: Sequence[str] = (),
+    asked: Asked,
 ) -> Outcome:
     """Score a model on examples by its task.
 
@@ -50,65 +34,22 @@ def score_model(
         model: On its device.
         processor: Its processor.
         examples: What to predict.
-        metrics: Names; the task's own by default.
-        generation: Arguments of `generate`.
-        processes: (how many share the work, which one this is); each example counts once.
-        training: Texts of the training data, for novelty.
+        asked: Metrics, decoding, and who shares the work.
 
     Raises:
         UsageError: The task has no scorer.
     """
     if task not in SCORERS:
         raise UsageError(f"'{task}' has no scorer yet")
-    return SCORERS[task](model, processor, examples, metrics, generation or {}, processes, training)
+    return SCORERS[task](model, processor, examples, asked)
 
 
-def _captions(
-    model: Any,
-    processor: Any,
-    examples: Examples,
-    metrics: Sequence[str],
-    generation: Mapping[str, Any],
-    processes: tuple[int, int],
-    training: Sequence[str],
-) -> Outcome:
-    captions, read = captioning.caption(
-        model, processor, examples, num_processes=processes[0], process_index=processes[1], **generation
-    )
-    return Outcome(captioning.score(captions, read, metrics, training), captions, read)
-
-
-def _pictures(
-    model: Any,
-    processor: Any,
-    examples: Examples,
-    metrics: Sequence[str],
-    _: Any,
-    processes: tuple[int, int],
-    *rest: Any,
-) -> Outcome:
-    scores = generation.score(model, processor, examples, metrics, processes)
-    return Outcome(scores, generation.draw(model), [examples.peek(row) for row in range(len(examples))])
-
-
-def _objects(
-    model: Any,
-    processor: Any,
-    examples: Examples,
-    metrics: Sequence[str],
-    _: Any,
-    processes: tuple[int, int],
-    *rest: Any,
-) -> Outcome:
-    found, read = detection.detect(model, processor, examples, num_processes=processes[0], process_index=processes[1])
-    return Outcome(detection.score(found, read, metrics), found, read)
-
-
-SCORERS: dict[str, Callable[..., Outcome]] = {
-    "image-captioning": _captions,
-    "unconditional-image-generation": _pictures,
-    "object-detection": _objects,
-}  # by task
+SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
+    "image-captioning": captioning.score_captioner,
+    "image-classification": classification.score_classifier,
+    "object-detection": detection.score_detector,
+    "unconditional-image-generation": generation.score_generator,
+}
 
 
 def chosen(scores: Mapping[str, float], name: str) -> float:
@@ -186,15 +127,14 @@ def evaluate(
     examples = sources.load(name, split=split, columns=columns, **options)
     if limit is not None:
         examples = examples.select(range(min(limit, len(examples))))
-    outcome = score_model(
-        loaded.row.tasks[0], loaded.model, loaded.processor, examples, metrics, generation, training=_seen(trained_on)
-    )
+    asked = Asked(metrics, generation or {}, training=_seen(trained_on))
+    outcome = score_model(loaded.row.tasks[0], loaded.model, loaded.processor, examples, asked)
     row = {
         "data": Path(name).name,
         "split": split,
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
-        "how": described({**options, **(generation or {})}),
+        "how": described({**options, **(generation or {})}, recipe.get("name", "default")),
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
@@ -204,7 +144,8 @@ def evaluate(
     return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]
 
 
-def described(options: Mapping[str, Any]) -> str:
-    """How a row of `results.json` was obtained: the command, and what was not its default."""
+def described(options: Mapping[str, Any], recipe: str = "default") -> str:
+    """How a row of `results.json` was obtained: the command, the recipe trained by, and what was not its default."""
     details = ", ".join(f"{key}={value}" for key, value in options.items())
-    return f"hfmm evaluate{f' ({details})' if details else ''}"
+    trained = f", recipe {recipe}" if recipe != "default" else ""
+    return f"hfmm evaluate{trained}{f' ({details})' if details else ''}"

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 
 from hfmm import metrics
 from hfmm.data.examples import Example, Examples
-from hfmm.evaluation.reading import batches
+from hfmm.evaluation.base import Asked, Outcome
+from hfmm.evaluation.reading import batches, gathered
 
 
 def caption(
@@ -17,8 +17,7 @@ def caption(
     processor: Any,
     examples: Examples,
     batch_size: int = 100,
-    num_processes: int = 1,
-    process_index: int = 0,
+    processes: tuple[int, int] = (1, 0),
     **generation: Any,
 ) -> tuple[list[str], list[Example]]:
     """Caption every example once, each process its share; the whole list on every process.
@@ -28,14 +27,13 @@ def caption(
         processor: Its processor.
         examples: With an `image` column.
         batch_size: Pictures at a time.
-        num_processes: How many processes share the work.
-        process_index: Which of them this is.
+        processes: (how many share the work, which one this is).
         generation: Arguments of `generate`, over the model's own generation config.
 
     Returns:
         Captions and examples (without pictures), in the order of `examples`.
     """
-    mine = examples.shard(num_processes, process_index)
+    mine = examples.shard(*processes)
     was_training = model.training
     model.eval()
     captions: list[str] = []
@@ -47,11 +45,14 @@ def caption(
         captions += processor.post_process_image_text_to_text(ids)
         read += [{key: value for key, value in example.items() if key != "image"} for example in batch]
     model.train(was_training)
-    if num_processes == 1:
-        return captions, read
-    gathered = gather_object(list(zip(range(process_index, len(examples), num_processes), captions, read, strict=True)))
-    gathered.sort(key=lambda item: item[0])
-    return [item[1] for item in gathered], [item[2] for item in gathered]
+    both = gathered(list(zip(captions, read, strict=True)), len(examples), processes)
+    return [text for text, _ in both], [example for _, example in both]
+
+
+def score_captioner(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:
+    """Caption examples and score the captions."""
+    captions, read = caption(model, processor, examples, processes=asked.processes, **asked.generation)
+    return Outcome(score(captions, read, asked.metrics, asked.training), captions, read)
 
 
 def score(

@@ -1,16 +1,15 @@
 """Scores generators of pictures: how likely they find pictures that they have not seen."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from PIL import Image
 
 from hfmm import metrics
 from hfmm.data.examples import Examples
 from hfmm.errors import unknown
-from hfmm.evaluation.reading import batches
+from hfmm.evaluation.base import Asked, Outcome
+from hfmm.evaluation.reading import batches, gathered
 from hfmm.explanation.drawing import pictures_of
 
 SHOWN = 12  # pictures that are drawn to be looked at
@@ -22,8 +21,7 @@ def log_likelihoods(
     processor: Any,
     examples: Examples,
     batch_size: int = 100,
-    num_processes: int = 1,
-    process_index: int = 0,
+    processes: tuple[int, int] = (1, 0),
 ) -> tuple[list[float], int]:
     """The log-likelihood (or a bound) of every example once, each process its share; the whole list on every process.
 
@@ -34,13 +32,12 @@ def log_likelihoods(
         processor: Its image processor.
         examples: With an `image` column.
         batch_size: Pictures at a time.
-        num_processes: How many processes share the work.
-        process_index: Which of them this is.
+        processes: (how many share the work, which one this is).
 
     Returns:
         Nats in the order of `examples`, and the number of dimensions (values of a picture).
     """
-    rows = range(process_index, len(examples), num_processes)
+    rows = range(processes[1], len(examples), processes[0])
     found: list[float] = []
     dimensions = 0
     was_training = model.training
@@ -54,28 +51,22 @@ def log_likelihoods(
             noise = torch.Generator().manual_seed(seeds[0])
             found += model.log_likelihood(pixel_values.to(model.device), generator=noise).tolist()
     model.train(was_training)
-    if num_processes == 1:
-        return found, dimensions
-    gathered = sorted(gather_object(list(zip(rows, found, [dimensions] * len(found), strict=True))))
-    return [value for _, value, _ in gathered], gathered[0][2]
+    both = gathered([(value, dimensions) for value in found], len(examples), processes)
+    return [value for value, _ in both], both[0][1]
 
 
-def score(
-    model: Any, processor: Any, examples: Examples, names: Sequence[str], processes: tuple[int, int]
-) -> dict[str, float]:
-    """Score a generator by `likelihood`, the task's own metric.
+def score_generator(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:
+    """Score a generator by `likelihood`, the task's own metric, and draw pictures to be looked at.
 
     Raises:
         UsageError: Another metric is asked for.
     """
-    for name in names:
+    for name in asked.metrics:
         if name != "likelihood":
             raise unknown("metric of a generator", name, ("likelihood",))
-    values, dimensions = log_likelihoods(
-        model, processor, examples, num_processes=processes[0], process_index=processes[1]
-    )
-    scores: dict[str, float] = metrics.load("likelihood").compute(predictions=values, dimensions=dimensions)
-    return scores
+    values, dimensions = log_likelihoods(model, processor, examples, processes=asked.processes)
+    scores = metrics.load("likelihood").compute(predictions=values, dimensions=dimensions)
+    return Outcome(scores, draw(model), [examples.peek(row) for row in range(len(examples))])
 
 
 def draw(model: Any, count: int = SHOWN, seed: int = SEED) -> list[Image.Image]:

@@ -28,7 +28,7 @@ from .{home} import {kind}
 {others}
 '''
 APP = '''{notice}
-"""Score predictions in the browser."""
+"""Score in the browser."""
 
 import json
 import sys
@@ -41,39 +41,48 @@ import gradio
 HERE = Path(__file__).resolve().parent
 sys.path[:] = [path for path in sys.path if Path(path).resolve() != HERE]  # a file here may be named like a package
 metric = evaluate.load(str(HERE / "{name}.py"))
-FIRST, SECOND = "Predictions: one a line", "References of each, one line a prediction, apart by ' | '"
-if not metric.of_captions:
-    FIRST, SECOND = "Predictions: one a line, as JSON", "References: one line a prediction, as JSON"
-elif not metric.needs_references:
-    SECOND = "Training captions"
+SECOND = "References of each, one line a prediction, apart by ' | '" if metric.needs_references else "Training captions"
 
 
 def score(predictions: str, second: str) -> dict[str, Any]:
-    """Score predictions, one a line.
+    """Score captions, one a line.
 
     Args:
-        predictions: One a line, a caption or JSON.
+        predictions: One caption a line.
         second: The references of each, or the training captions.
     """
     captions, lines = predictions.splitlines(), second.splitlines()
+    if metric.needs_references:
+        return told(predictions=captions, references=[line.split(" | ") for line in lines])
+    return told(predictions=captions, training=lines)
+
+
+def score_values(arguments: str) -> dict[str, Any]:
+    """Score predictions that are no texts.
+
+    Args:
+        arguments: Those of `compute`, as a JSON object.
+    """
     try:
-        if not metric.of_captions:
-            references = [json.loads(line) for line in lines] if metric.needs_references else None
-            return metric.compute(predictions=[json.loads(line) for line in captions], references=references)
-        if metric.needs_references:
-            return metric.compute(predictions=captions, references=[line.split(" | ") for line in lines])
-        return metric.compute(predictions=captions, training=lines)
+        return told(**json.loads(arguments))
+    except (ValueError, TypeError) as error:
+        raise gradio.Error(f"no JSON object with the arguments of compute: {{error}}") from error
+
+
+def told(**arguments: Any) -> dict[str, Any]:
+    """The scores, or a mistake in words."""
+    try:
+        return metric.compute(**arguments)
     except Exception as error:
         raise gradio.Error(str(error)) from error
 
 
-app = gradio.Interface(
-    score,
-    [gradio.Textbox(lines=4, label=FIRST), gradio.Textbox(lines=4, label=SECOND)],
-    gradio.JSON(label="Scores"),
-    title="{name}",
-    api_name="score",
-)
+if metric.takes_texts:
+    answer: Any = score
+    boxes = [gradio.Textbox(lines=4, label="Predictions: one a line"), gradio.Textbox(lines=4, label=SECOND)]
+else:
+    answer, boxes = score_values, [gradio.Textbox(lines=8, label="Arguments of compute, as JSON")]
+app = gradio.Interface(answer, boxes, gradio.JSON(label="Scores"), title="{name}", api_name="score")
 
 if __name__ == "__main__":
     app.launch()
@@ -104,19 +113,20 @@ It runs offline and needs no Java.{options} From hfmm, Apache-2.0.
 """
 OPTIONS = """ `tokenizer="ptb"` splits as coco-caption does, `per_caption=True`
 adds the score of each caption."""
+NO_TEXTS = ("likelihood", "classification", "detection")  # metrics whose predictions are no texts
 EXAMPLES = {  # arguments of the example in the documentation, where they are not captions and their references
     "novelty": 'metric.compute(predictions=["a red star"], training=["a red star", "a blue ring"])',
-    "exact": (
-        'metric.compute(predictions=["a small red star in the top left"],\n'
-        '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'
-    ),
-    "likelihood": "metric.compute(predictions=[-310.5, -295.2], dimensions=784)",
+    "likelihood": "metric.compute(predictions=[-92.3, -88.1], dimensions=784)",
     "detection": (
         'metric.compute(predictions=[{"boxes": [[2, 3, 20, 21]], "labels": [4], "scores": [0.9]}],\n'
         '               references=[{"boxes": [[2, 2, 20, 20]], "labels": [4]}])'
     ),
+    "classification": "metric.compute(predictions=[[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]], references=[1, 2])",
+    "exact": (
+        'metric.compute(predictions=["a small red star in the top left"],\n'
+        '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'
+    ),
 }
-NOT_OF_CAPTIONS = ("detection", "likelihood")
 CAPTIONS = 'metric.compute(predictions=["a red star"], references=[["a red star", "the star is red"]])'
 
 
@@ -167,7 +177,7 @@ def files_of(name: str, home: str, kind: str, repo_id: str) -> dict[str, str]:
         "requirements.txt": "".join(f"{package}=={_version(package)}\n" for package in packages),
         "README.md": README.format(
             name=name, gradio=GRADIO, short=json.dumps(short), description=description, repo_id=repo_id,
-            fence=LINE_OF_BACKTICKS, example=example, options="" if name in NOT_OF_CAPTIONS else OPTIONS,
+            fence=LINE_OF_BACKTICKS, example=example, options="" if name in NO_TEXTS else OPTIONS,
         ),
     }  # fmt: skip
 

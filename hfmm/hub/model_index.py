@@ -42,6 +42,13 @@ def hub_card(row: Row, rows: list[dict[str, Any]], repo_id: str, reader: str | N
 
 def use(row: Row, repo_id: str, reader: str | None) -> str:
     """The section that shows how to load it."""
+    if row.pipeline:
+        return (
+            f"## Use\n\n```python\nfrom diffusers import DiffusionPipeline\n\n"
+            f'pipeline = DiffusionPipeline.from_pretrained("{repo_id}", trust_remote_code=True)\n'
+            "images = pipeline(8).images\n```\n\nIt needs torch, transformers and diffusers; the model alone loads "
+            "with `AutoModel`, without diffusers.\n\n"
+        )
     auto = row.auto[0][0]
     then = THEN.get(auto, "") if reader else ""
     lines = ["from PIL import Image"] if then else []

@@ -15,11 +15,13 @@ METRICS = {  # name -> module here and class
     "cider_d": ("cider", "CiderD"),
     "novelty": ("novelty", "Novelty"),
     "sacrebleu": ("sacre", "Sacrebleu"),
+    "meteor": ("meteor", "Meteor"),
     "exact_objects": ("exact_scene", "ExactObjects"),
     "exact_scene": ("exact_scene", "ExactScene"),
     "caption": ("caption", "Caption"),
     "detection": ("detection", "Detection"),
     "likelihood": ("likelihood", "Likelihood"),
+    "classification": ("classification", "Classification"),
 }
 LOWER_IS_BETTER = frozenset({"nats", "bits_per_dim", "perplexity", "bits_per_character"})  # of the keys of all metrics
 

@@ -35,17 +35,19 @@ class InMemoryMetric(evaluate.Metric):
     """Collects predictions and references in lists. A metric sets `keys` and writes `_compute`."""
 
     keys: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()  # arguments of `compute`, beside those that all metrics of captions take
-    of_captions = True
+    shared_options: tuple[str, ...] = ("tokenizer", "per_caption")  # arguments of `compute` that nearly all take
+    options: tuple[str, ...] = ()  # and those beside them
     needs_references = True
+    takes_texts = True  # as predictions
     citation_text = ""
+    inputs_text = INPUTS
 
     def __init__(self, config_name: str | None = None, **settings: Any) -> None:
         super().__init__(config_name, **{**settings, "keep_in_memory": True})
         self._forget()
 
     def _forget(self) -> None:
-        self._predictions: list[Any] = []
+        self._predictions: list[str] = []
         self._references: list[Any] = []
 
     def __len__(self) -> int:
@@ -55,15 +57,18 @@ class InMemoryMetric(evaluate.Metric):
         return ""  # nothing is stored, so no directory is made
 
     def _info(self) -> evaluate.MetricInfo:
-        text = datasets.Value("string")
-        several = datasets.Features({"predictions": text, "references": datasets.Sequence(text)})
-        single = datasets.Features({"predictions": text, "references": text})
         return evaluate.MetricInfo(
             description=type(self).__doc__,
             citation=self.citation_text,
-            inputs_description=INPUTS,
-            features=[several, single],
+            inputs_description=self.inputs_text,
+            features=self._features(),
         )
+
+    def _features(self) -> list[datasets.Features]:
+        """The kinds of predictions and references that it takes."""
+        text = datasets.Value("string")
+        several = datasets.Features({"predictions": text, "references": datasets.Sequence(text)})
+        return [several, datasets.Features({"predictions": text, "references": text})]
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """Add one prediction and its references."""
@@ -104,7 +109,7 @@ class InMemoryMetric(evaluate.Metric):
 
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
         """Score everything added and what is given here, and forget it."""
-        known = (*(("tokenizer", "per_caption") if self.of_captions else ()), *self.options)
+        known = (*self.shared_options, *self.options)
         for option in kwargs:
             if option not in known:
                 raise unknown("option", option, known)

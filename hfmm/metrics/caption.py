@@ -1,6 +1,7 @@
 """All caption scores that apply, in one pass: the captions are tokenized and their n-grams counted once."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from hfmm.errors import UsageError
@@ -9,18 +10,20 @@ from .base import InMemoryMetric, joined, mean, words, words_of_lists
 from .bleu import bleu
 from .cider import cider_d
 from .exact_scene import exact, read_objects
+from .meteor import installed as meteor_installed
 from .ngrams import Corpus
 from .novelty import novelty, training_words
 from .rouge_l import rouge_l
 
 
 class Caption(InMemoryMetric):
-    """BLEU-1 to 4, ROUGE-L, CIDEr and CIDEr-D; novelty if `training` captions are given to `compute`, and exact objects
-    and exact scene if the pictures' `objects` are (JSON texts, one a picture, in the order of all predictions).
+    """BLEU-1 to 4, ROUGE-L, CIDEr and CIDEr-D; METEOR where nltk is installed (`meteor_exact_stem` without its tables),
+    unless `meteor` is False; novelty if `training` captions are given to `compute`, and exact objects and exact scene
+    if the pictures' `objects` are (JSON texts, one a picture, in the order of all predictions).
     """
 
     keys = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider", "cider_d")
-    options = ("brevity_penalty", "training", "objects")
+    options = ("brevity_penalty", "training", "objects", "meteor")
 
     def _compute(
         self,
@@ -31,12 +34,15 @@ class Caption(InMemoryMetric):
         brevity_penalty: bool = True,
         training: Sequence[str] | None = None,
         objects: Sequence[str] | None = None,
+        meteor: bool = True,
     ) -> dict[str, Any]:
         texts, lists = words(predictions, tokenizer), words_of_lists(references, tokenizer)
         corpus = Corpus(texts, lists)
         rouge = rouge_l(corpus if corpus.is_regular else Corpus(texts, lists, " "))
         cider = cider_d(corpus)
         parts = [bleu(corpus, brevity_penalty), mean({"rouge_l": rouge, "cider": cider, "cider_d": cider})]
+        if meteor and find_spec("nltk") is not None:
+            parts.append(meteor_installed(texts, lists))
         if training is not None:
             parts.append(novelty(texts, training_words(training, tokenizer)))
         if objects is not None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import datasets
-import evaluate
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,16 +42,15 @@ class Detection(InMemoryMetric):
     """Mean average precision of boxes: `map`, and at overlaps of a half and three quarters `map_50` and `map_75`."""
 
     keys = ("map", "map_50", "map_75")
-    of_captions = False
+    shared_options = ()
+    takes_texts = False
+    inputs_text = INPUTS
     citation_text = "Lin et al., Microsoft COCO: common objects in context, ECCV 2014"
 
-    def _info(self) -> evaluate.MetricInfo:
+    def _features(self) -> list[datasets.Features]:
         numbers = datasets.Sequence(datasets.Value("float64"))
         objects = {"boxes": datasets.Sequence(numbers), "labels": datasets.Sequence(datasets.Value("int64"))}
-        features = datasets.Features({"predictions": {**objects, "scores": numbers}, "references": objects})
-        return evaluate.MetricInfo(
-            description=type(self).__doc__, citation=self.citation_text, inputs_description=INPUTS, features=[features]
-        )
+        return [datasets.Features({"predictions": {**objects, "scores": numbers}, "references": objects})]
 
     def _check_predictions(self, predictions: list[Any], first: int) -> None:
         for number, given in enumerate(predictions, first):

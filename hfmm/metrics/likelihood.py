@@ -3,9 +3,19 @@
 from math import exp, fsum, log
 from typing import Any
 
+import datasets
+
 from hfmm.errors import DataError, UsageError
 
 from .base import InMemoryMetric
+
+INPUTS = """
+Args:
+    predictions: the log-likelihood of each example, in nats
+    dimensions, tokens, characters: how many of these an example has, one number for all or a list
+Returns:
+    nats, and bits_per_dim, perplexity, bits_per_character where their sizes are given
+"""
 
 
 class Likelihood(InMemoryMetric):
@@ -18,21 +28,29 @@ class Likelihood(InMemoryMetric):
 
     keys = ("nats", "bits_per_dim", "perplexity", "bits_per_character")
     options = ("dimensions", "tokens", "characters")
-    of_captions = False
     needs_references = False
+    takes_texts = False
+    citation_text = "Theis, van den Oord and Bethge, A note on the evaluation of generative models, ICLR 2016"
+    inputs_text = INPUTS
+
+    def _features(self) -> list[datasets.Features]:
+        return [datasets.Features({"predictions": datasets.Value("float64")})]
 
     def _check_predictions(self, predictions: list[Any], first: int) -> None:
         for number, prediction in enumerate(predictions, first):
             if not isinstance(prediction, int | float):
                 raise DataError(f"prediction {number} is a {type(prediction).__name__}: give a log-likelihood in nats")
 
-    def _compute(self, predictions: list[Any], references: list[Any], **sizes: Any) -> dict[str, float]:
+    def _compute(
+        self, predictions: list[Any], references: list[Any], per_caption: bool = False, **sizes: Any
+    ) -> dict[str, float]:
         total = -fsum(predictions)
         scores = {"nats": total / len(predictions)}
         for name, size in sizes.items():
-            mean = total / _sum(name, size, len(predictions))
-            key = dict(zip(self.options, self.keys[1:], strict=True))[name]
-            scores[key] = exp(mean) if name == "tokens" else mean / log(2)
+            if name in self.options:
+                mean = total / _sum(name, size, len(predictions))
+                key = dict(zip(self.options, self.keys[1:], strict=True))[name]
+                scores[key] = exp(mean) if name == "tokens" else mean / log(2)
         return scores
 
 

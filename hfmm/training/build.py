@@ -17,11 +17,11 @@ from transformers import PreTrainedModel, ProcessorMixin
 from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data import collate
-from hfmm.data.columns import require
+from hfmm.data.columns import class_names, require
 from hfmm.data.examples import Examples
 from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
-from hfmm.loading import load
+from hfmm.loading import Loaded, load
 from hfmm.training import objectives
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
@@ -30,8 +30,9 @@ from hfmm.training.recipe import LoraSection, Recipe
 
 NEEDED_COLUMNS = {
     "image-captioning": ("image", "captions"),
-    "unconditional-image-generation": ("image",),
+    "image-classification": ("image", "label"),
     "object-detection": ("image", "objects"),
+    "unconditional-image-generation": ("image",),
 }
 
 
@@ -131,16 +132,7 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     set_matrix_precision(training=True)
     set_threads(recipe.data.workers)
     torch.manual_seed(recipe.seed)
-    if recipe.init_from is not None:
-        model, processor = _started(recipe, row)
-    else:
-        processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-        has_words = isinstance(processor, ProcessorMixin)
-        sizes: dict[str, Any] = {"vocab_size": len(processor.tokenizer)} if has_words else {}  # the data decide it
-        if examples.label_names is not None and row.tasks[0] == "object-detection":
-            sizes["id2label"] = dict(enumerate(examples.label_names))
-            sizes["label2id"] = {name: label for label, name in enumerate(examples.label_names)}
-        model = factory.create_model(row.name, recipe.preset, **sizes, **recipe.model)
+    model, processor = _model_and_processor(recipe, row, examples)
     set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
     model.to(accelerator.device).train()
@@ -154,6 +146,16 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     collator = collate.for_task(row.tasks[0])(processor, recipe.data.captions)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
     return Built(recipe, row, examples, held_out, processor, model, collator, loop)
+
+
+def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
+    """What the data decide of a model: the number of words, or the names of the classes."""
+    if isinstance(processor, ProcessorMixin):
+        return {"vocab_size": len(processor.tokenizer)}
+    if row.tasks[0] not in ("image-classification", "object-detection"):
+        return {}
+    names = class_names(examples)
+    return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
 
 
 def _held_out(recipe: Recipe) -> Examples:
@@ -171,22 +173,49 @@ def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:
     return [caption for captions in examples.column("captions") for caption in captions]
 
 
-def _started(recipe: Recipe, row: Row) -> tuple[PreTrainedModel, Any]:
-    """Model and processor of the run to start from.
+def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[PreTrainedModel, Any]:
+    """Those of the run to start from, or new ones, which may take a part from that run.
 
     Raises:
-        UsageError: It is of another architecture, or the recipe would change its shape.
+        UsageError: The run is another model than the recipe's, and no part of it.
     """
-    assert recipe.init_from is not None
-    loaded = load(recipe.init_from)
-    if loaded.row.name != row.name:
-        raise UsageError(f"init_from: {recipe.init_from} is a {loaded.row.name}, not a {row.name}")
+    start = load(recipe.init_from) if recipe.init_from is not None else None
+    if start is not None and start.row.name == row.name:
+        _check_same(start, recipe)
+        return start.model, start.processor
+    processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
+    model = factory.create_model(row.name, recipe.preset, **_sizes(row, processor, examples), **recipe.model)
+    if start is not None:
+        _take_part(start, model)
+    return model, processor
+
+
+def _check_same(start: Loaded, recipe: Recipe) -> None:
+    """Refuse a recipe that would change the shape of the run it starts from."""
     for key, value in recipe.model.items():
-        if getattr(loaded.model.config, key, None) != value:
-            raise UsageError(
-                f"init_from: {recipe.init_from} has {key} {getattr(loaded.model.config, key, None)!r}, not {value!r}"
-            )
-    return loaded.model, loaded.processor
+        found = getattr(start.model.config, key, None)
+        if found != value:
+            raise UsageError(f"init_from: {start.where} has {key} {found!r}, not {value!r}")
+
+
+def _take_part(start: Loaded, model: PreTrainedModel) -> None:
+    """Give the largest part of a model that the run of another architecture has, too, the weights that it has there."""
+
+    def shapes(part: nn.Module) -> dict[str, torch.Size]:
+        return {name: tensor.shape for name, tensor in part.state_dict().items()}
+
+    given = [part for part in start.model.modules() if isinstance(part, PreTrainedModel)]
+    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel) and part is not model]
+    for part in sorted(parts, key=PreTrainedModel.num_parameters, reverse=True):
+        for same in given:
+            if type(same) is type(part) and shapes(same) == shapes(part):
+                part.load_state_dict(same.state_dict())
+                return
+    names = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
+    raise UsageError(
+        f"init_from: {start.where} is a {type(start.model).__name__}, which shares no part of the same sizes with "
+        f"{type(model).__name__} (parts: {names})"
+    )
 
 
 def _with_lora(model: PreTrainedModel, section: LoraSection, base: str | None) -> Any:

@@ -237,15 +237,9 @@ def _note_scores(built: Built, directory: RunDirectory, progress: Progress) -> N
 def _score(built: Built) -> evaluation.Outcome:
     """Score the unwrapped model, its work shared between processes."""
     section, accelerator = built.recipe.evaluation, built.accelerator
-    return evaluation.score_model(
-        built.row.tasks[0],
-        built.model,
-        built.processor,
-        built.held_out,
-        section.metrics,
-        section.generation,
-        (accelerator.num_processes, accelerator.process_index),
-    )
+    shared = (accelerator.num_processes, accelerator.process_index)
+    asked = evaluation.Asked(section.metrics, section.generation, shared)
+    return evaluation.score_model(built.row.tasks[0], built.model, built.processor, built.held_out, asked)
 
 
 @contextmanager

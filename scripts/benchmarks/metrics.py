@@ -51,7 +51,8 @@ class Captions:
 
 def ours(captions: Captions) -> dict[str, float]:
     """The scores in one pass."""
-    return metrics.load("caption").compute(predictions=captions.predictions, references=captions.references)
+    given = {"predictions": captions.predictions, "references": captions.references}
+    return metrics.load("caption").compute(**given, meteor=False)
 
 
 def theirs(captions: Captions) -> dict[str, float]:
@@ -80,6 +81,23 @@ def tokenize_there(texts: list[str]) -> list[str]:
 
     found = PTBTokenizer().tokenize({number: [{"caption": text}] for number, text in enumerate(texts)})
     return [found[number][0] for number in range(len(texts))]
+
+
+def meteor_here(captions: Captions) -> float:
+    """METEOR of the corpus."""
+    scores = metrics.load("meteor").compute(predictions=captions.predictions, references=captions.references)
+    return float(scores["meteor"])
+
+
+def meteor_there(captions: Captions) -> float:
+    """The same by Java, started anew as pycocoevalcap does for a data set."""
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    program = Meteor()
+    said = {number: [text] for number, text in enumerate(captions.predictions)}
+    score = program.compute_score(dict(enumerate(captions.references)), said)[0]
+    program.meteor_p.kill()
+    return float(score)
 
 
 def race(
@@ -147,6 +165,13 @@ def main() -> None:
         differing = sum(a != b for a, b in zip(words["hfmm"], words[PEER], strict=True))
         figures["tokenizing"]["captions_that_differ"] = differing
         print(f"tokenizing {differing} of {len(texts)} captions differ")
+    if java:
+        scores, seconds = race(
+            {"hfmm": meteor_here, PEER: meteor_there}, captions, arguments.repeats, time.perf_counter
+        )
+        figures["meteor"] = report("meteor", seconds)
+        figures["meteor"]["difference"] = abs(scores["hfmm"] - scores[PEER])
+        print(f"meteor     difference of the score {figures['meteor']['difference']:.1e}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -82,4 +82,4 @@ def test_unknown_early_stopping_metric_names_the_nearest():
 def test_tasks_without_a_scorer_are_told():
     examples = ListExamples([], {"image": "image"})
     with pytest.raises(UsageError, match="no scorer"):
-        evaluation.score_model("routing", None, None, examples)
+        evaluation.score_model("routing", None, None, examples, evaluation.Asked())

@@ -8,6 +8,7 @@ import hfmm
 from hfmm import evaluation
 from hfmm.errors import UsageError
 from hfmm.evaluation import generation
+from hfmm.evaluation.base import Asked
 from hfmm.evaluation.prediction import predict
 from hfmm.explanation.drawing import pictures_of
 from tests.testing import seeded
@@ -37,14 +38,14 @@ def test_every_picture_is_scored_once_and_alike(generator, digits):
 
 
 def test_scores_are_means_over_pictures(generator, digits):
-    outcome = evaluation.score_model("unconditional-image-generation", *generator, digits)
+    outcome = evaluation.score_model("unconditional-image-generation", *generator, digits, Asked())
     values, dimensions = generation.log_likelihoods(*generator, digits)
     assert outcome.scores["nats"] == pytest.approx(-sum(values) / 7)
     assert outcome.scores["bits_per_dim"] == pytest.approx(outcome.scores["nats"] / dimensions / 0.693147, rel=1e-5)
     assert len(outcome.examples) == 7
     assert [type(picture) for picture in outcome.predictions] == [Image.Image] * generation.SHOWN
     with pytest.raises(UsageError, match="unknown metric of a generator 'cider'"):
-        evaluation.score_model("unconditional-image-generation", *generator, digits, ["cider"])
+        evaluation.score_model("unconditional-image-generation", *generator, digits, Asked(["cider"]))
 
 
 def test_early_stopping_takes_the_lowest_of_what_should_be_low():

@@ -27,9 +27,9 @@ def test_every_metric_loads_and_says_what_it_is(name):
     assert isinstance(metric, evaluate.Metric)
     assert metric.name == name
     assert metric.description
-    assert metric.citation or name in ("caption", "exact_objects", "exact_scene", "likelihood")
+    assert metric.citation or name in ("caption", "exact_objects", "exact_scene")
     assert "predictions" in metric.inputs_description
-    assert set(metric.features[0]) == {"predictions", "references"}
+    assert set(metric.features[0]) == {"predictions"} | ({"references"} if name != "likelihood" else set())
 
 
 def test_an_unknown_metric_is_refused_with_the_nearest():
@@ -43,9 +43,14 @@ def test_caption_is_all_of_them_in_one_pass(tokenizer, make):
     predictions, references = make(100, seed=6)
     options = {"predictions": predictions, "references": references, "tokenizer": tokenizer, "per_caption": True}
     found = metrics.load("caption").compute(**options, training=predictions[:30])
-    assert [key for key in found if not key.endswith("_per_caption")] == [*CAPTION, "novelty"]
-    for name in ("bleu", "rouge_l", "cider", "cider_d"):
+    meteor = {key for key in found if key.startswith("meteor") and not key.endswith("_per_caption")}
+    assert [key for key in found if not key.endswith("_per_caption")] == [*CAPTION, *meteor, "novelty"]
+    assert len(meteor) == 1
+    without = metrics.load("caption").compute(**options, meteor=False)
+    assert found.keys() - without.keys() == {*meteor, f"{min(meteor)}_per_caption", "novelty", "novelty_per_caption"}
+    for name in ("bleu", "rouge_l", "cider", "cider_d", "meteor"):
         expected = metrics.load(name).compute(**options)
+        expected.pop("stages", None)
         assert {key: found[key] for key in expected} == expected
     assert found["novelty"] == metrics.load("novelty").compute(**options, training=predictions[:30])["novelty"]
     assert all(len(found[f"{key}_per_caption"]) == 100 for key in CAPTION)
@@ -53,7 +58,8 @@ def test_caption_is_all_of_them_in_one_pass(tokenizer, make):
 
 def test_caption_adds_strict_scores_where_objects_are_given():
     said = ["a red ring", "a red heart and a blue ring"]
-    found = metrics.load("caption").compute(predictions=said, references=[["a ring"], ["a heart"]], objects=OBJECTS)
+    given = {"predictions": said, "references": [["a ring"], ["a heart"]], "meteor": False}
+    found = metrics.load("caption").compute(**given, objects=OBJECTS)
     assert [*found] == [*CAPTION, "exact_objects", "exact_scene"]
     assert found["exact_objects"] == found["exact_scene"] == 0.5
     with pytest.raises(UsageError, match="2 predictions but objects of 1 pictures"):

@@ -8,6 +8,7 @@ from hfmm.training.objectives.base import Objective
 OBJECTIVES = {
     "captioning": ("captioning", "Captioning"),
     "captioning_hard": ("captioning", "HardAttentionCaptioning"),
+    "classification": ("classification", "Classification"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
 }

@@ -14,7 +14,7 @@ from torch.nn.functional import pad, relu
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.backbone_utils import BackboneMixin
-from transformers.modeling_outputs import BackboneOutput
+from transformers.modeling_outputs import BackboneOutput, ImageClassifierOutputWithNoAttention
 from transformers.utils import can_return_tuple
 
 from .configuration_small_cnn import NUM_GROUPS, SmallCnnConfig
@@ -110,6 +110,14 @@ class SmallCnnBackbone(BackboneMixin, SmallCnnPreTrainedModel):
         Raises:
             ValueError: The last map does not have the side `position_size`.
         """
+        maps = self.stage_maps(pixel_values)
+        chosen: Any = tuple(
+            maps[self.stage_names.index(name)] for name in self.out_features
+        )  # upstream: a tuple of one
+        return BackboneOutput(feature_maps=chosen, hidden_states=maps if output_hidden_states else None)
+
+    def stage_maps(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
+        """The map of the stem and of each stage, each (B, C, H', W')."""
         maps = []
         feature_map = pixel_values
         for stage in self.stages:
@@ -117,9 +125,7 @@ class SmallCnnBackbone(BackboneMixin, SmallCnnPreTrainedModel):
             maps.append(feature_map)
         for block in self.residual_blocks:
             feature_map = block(feature_map)
-        maps[-1] = self._with_positions(feature_map)
-        chosen = tuple(maps[self.stage_names.index(name)] for name in self.out_features)
-        return BackboneOutput(feature_maps=chosen, hidden_states=tuple(maps) if output_hidden_states else None)
+        return (*maps[:-1], self._with_positions(feature_map))
 
     def _with_positions(self, feature_map: Tensor) -> Tensor:
         if self.positions is None:
@@ -131,3 +137,36 @@ class SmallCnnBackbone(BackboneMixin, SmallCnnPreTrainedModel):
                 f"pictures must be {self.config.position_size * 2 ** len(self.stages)} pixels on a side"
             )
         return feature_map + self.positions
+
+
+class SmallCnnForImageClassification(SmallCnnPreTrainedModel):
+    """The backbone, the mean of its last map over places, and a linear layer."""
+
+    def __init__(self, config: SmallCnnConfig) -> None:
+        super().__init__(config)
+        self.backbone = SmallCnnBackbone(config)
+        self.classifier = nn.Linear(config.hidden_sizes[-1], config.num_labels)  # type: ignore[arg-type]
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: Tensor,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
+    ) -> ImageClassifierOutputWithNoAttention:
+        """Classify pictures.
+
+        Args:
+            pixel_values: (B, num_channels, H, W).
+            labels: (B,), class of each picture.
+            output_hidden_states: Return the maps of all stages.
+            kwargs: For the loss, such as `num_items_in_batch`.
+        """
+        maps = self.backbone.stage_maps(pixel_values)
+        logits = self.classifier(maps[-1].mean((2, 3)))  # B K
+        loss = self.loss_function(labels, logits, self.config, **kwargs) if labels is not None else None
+        return ImageClassifierOutputWithNoAttention(
+            loss=loss, logits=logits, hidden_states=maps if output_hidden_states else None
+        )

@@ -1,0 +1,63 @@
+"""Scores classifiers of pictures."""
+
+from typing import Any
+
+import torch
+
+from hfmm import metrics
+from hfmm.data.examples import Example, Examples
+from hfmm.errors import DataError, unknown
+from hfmm.evaluation.base import Asked, Outcome
+from hfmm.evaluation.reading import batches, gathered
+
+BATCH_SIZE = 100
+
+
+def classify(
+    model: Any, processor: Any, examples: Examples, processes: tuple[int, int] = (1, 0)
+) -> tuple[list[list[float]], list[Example]]:
+    """The logits of every example once, each process its share; the whole list on every process.
+
+    Args:
+        model: A classifier, on its device.
+        processor: Its image processor.
+        examples: With an `image` column.
+        processes: (how many share the work, which one this is).
+
+    Returns:
+        Logits of the classes, and examples (without pictures), in the order of `examples`.
+    """
+    was_training = model.training
+    model.eval()
+    found: list[tuple[list[float], Example]] = []
+    for batch in batches(examples.shard(*processes), processor, BATCH_SIZE):
+        inputs = processor([example["image"] for example in batch], return_tensors="pt").to(model.device)
+        with torch.inference_mode():
+            logits = model(**inputs).logits.float().tolist()
+        read = [{key: value for key, value in example.items() if key != "image"} for example in batch]
+        found += zip(logits, read, strict=True)
+    model.train(was_training)
+    both = gathered(found, len(examples), processes)
+    return [logits for logits, _ in both], [example for _, example in both]
+
+
+def score_classifier(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:
+    """Score a classifier by `classification`, the task's own metric; examples without a class do not count.
+
+    Raises:
+        UsageError: Another metric is asked for.
+        DataError: The data have other classes than the model.
+    """
+    for name in asked.metrics:
+        if name != "classification":
+            raise unknown("metric of a classifier", name, ("classification",))
+    names = list(model.config.id2label.values())
+    if examples.label_names is not None and list(examples.label_names) != names:
+        raise DataError(f"the model's {len(names)} classes are not the {len(examples.label_names)} of the data")
+    logits, read = classify(model, processor, examples, asked.processes)
+    known = [row for row, example in enumerate(read) if example["label"] is not None]
+    scores = metrics.load("classification").compute(
+        predictions=[logits[row] for row in known], references=[read[row]["label"] for row in known]
+    )
+    predictions = [names[max(range(len(row)), key=row.__getitem__)] for row in logits]
+    return Outcome(scores, predictions, read)

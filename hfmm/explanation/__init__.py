@@ -9,6 +9,7 @@ from PIL import Image
 from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
+from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
 
@@ -41,6 +42,7 @@ def explain(where: str | Path, image: Image.Image | str | Path, device: str = "c
 
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-captioning": explain_caption,
-    "unconditional-image-generation": explain_generator,
+    "image-classification": explain_class,
     "object-detection": explain_detection,
+    "unconditional-image-generation": explain_generator,
 }

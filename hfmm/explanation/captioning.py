@@ -32,8 +32,9 @@ def overlay(picture: Image.Image, attention: np.ndarray) -> Image.Image:
 
 def seen_by(processor: Any, image: Image.Image) -> Image.Image:
     """The square that the image processor cuts out of a picture, before normalization, SIDE pixels wide."""
-    crop = processor.image_processor.crop_size
-    prepared = processor.image_processor(image, do_rescale=False, do_normalize=False, return_tensors="np")
+    reader = getattr(processor, "image_processor", processor)  # a captioner's processor holds one beside the tokenizer
+    crop = reader.crop_size
+    prepared = reader(image, do_rescale=False, do_normalize=False, return_tensors="np")
     pixels = np.moveaxis(prepared["pixel_values"][0], 0, -1).astype(np.uint8)
     assert pixels.shape[:2] == (crop["height"], crop["width"])
     return Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)

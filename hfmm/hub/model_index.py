@@ -15,6 +15,10 @@ THEN = {  # Auto class -> what one does with the model
         'ids = model.generate(**processor(images=Image.open("picture.jpg")))\n'
         "print(processor.post_process_image_text_to_text(ids)[0])\n"
     ),
+    "AutoModelForImageClassification": (
+        'logits = model(**processor(Image.open("picture.jpg"), return_tensors="pt")).logits\n'
+        "print(model.config.id2label[logits.argmax().item()])\n"
+    ),
 }
 
 

@@ -89,7 +89,7 @@ def _score(run: Path, row: Row, settings: Recipe, limit: int | None, quiet: bool
     there = {(measured["split"], measured["how"]) for measured in read_results(run)}
     for split in SPLITS.get(data.partition(":")[0], ("test",)):
         for generation in GENERATION.get(row.tasks[0], ({},)):
-            how = evaluation.described({**settings.data.options, **generation})
+            how = evaluation.described({**settings.data.options, **generation}, settings.name)
             if (split, how) not in there:
                 talk(f"scoring {run} on {split}: {how}", quiet)
                 evaluation.evaluate(run, split=split, limit=limit, generation=generation)

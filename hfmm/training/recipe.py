@@ -93,9 +93,10 @@ class LoggingSection:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run."""
+    """Everything that decides a run. `name` is that of the file it came from."""
 
     architecture: str
+    name: str = "default"
     preset: str = "tiny"
     model: dict[str, Any] = field(default_factory=dict)
     processor: dict[str, Any] = field(default_factory=dict)
@@ -280,7 +281,7 @@ def resolve(
     values = read_yaml(path)
     if values.get("architecture", architecture) != architecture:
         raise UsageError(f"{path} is a recipe of {values['architecture']}, not of {architecture}")
-    values["architecture"] = architecture
+    values |= {"architecture": architecture, "name": path.stem}
     if config is not None:
         for key, value in read_yaml(Path(config)).items():
             override(values, [key], value)

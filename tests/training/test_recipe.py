@@ -12,9 +12,10 @@ NAME = "show_attend_tell"
 
 def test_round_trip_through_yaml(tmp_path):
     recipe = resolve(NAME)
-    path = tmp_path / "recipe.yaml"
+    path = tmp_path / "default.yaml"
     path.write_text(recipe.to_yaml())
     assert resolve(NAME, str(path)) == recipe
+    assert resolve(NAME, "hard").name == "hard"
 
 
 def test_command_line_wins_over_file_over_recipe(tmp_path):

@@ -183,3 +183,12 @@ def require(examples: Examples, needed: Iterable[str], task: str) -> None:
                 f"{examples.name} {examples.split} has no column '{column}', which {task} needs: it has "
                 f"{', '.join(examples.features)}; name the one to take with --columns {column}=NAME"
             )
+
+
+def class_names(examples: Examples) -> tuple[str, ...]:
+    """Names of the classes of examples; of objects whose classes have numbers only, made up."""
+    if examples.label_names is not None or "objects" not in examples.features:
+        return examples.label_names or ()
+    labels = [thing.get("label") for objects in examples.column("objects") for thing in objects]
+    numbers = [label for label in labels if isinstance(label, int)]
+    return tuple(f"class {number}" for number in range(1 + max(numbers, default=-1)))

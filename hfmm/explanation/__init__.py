@@ -43,6 +43,6 @@ def explain(where: str | Path, image: Image.Image | str | Path, device: str = "c
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-captioning": explain_caption,
     "image-classification": explain_class,
-    "unconditional-image-generation": explain_generator,
     "object-detection": explain_detection,
+    "unconditional-image-generation": explain_generator,
 }

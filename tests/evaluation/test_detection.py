@@ -10,9 +10,12 @@ import torch
 import hfmm
 from hfmm import cli, evaluation, metrics
 from hfmm.data.collate import ObjectCollator, for_task
+from hfmm.data.columns import class_names
+from hfmm.data.examples import ListExamples
 from hfmm.data.scenes.grammar import SHAPES
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation import detection
+from hfmm.evaluation.base import Asked
 from hfmm.evaluation.prediction import Wanted, predict
 from hfmm.explanation.detection import THRESHOLD, boxes_over
 from hfmm.training.objectives.detection import Detection
@@ -79,9 +82,10 @@ def test_the_turn_is_a_sum_over_pictures(detector, scenes):
     )
 
 
-def test_every_picture_is_scored_once(detector, scenes):
+def test_every_picture_is_scored_once(detector, scenes, monkeypatch):
+    monkeypatch.setattr(detection, "BATCH_SIZE", 3)
     model, processor = detector
-    found, read = detection.detect(model, processor, scenes, batch_size=3)
+    found, read = detection.detect(model, processor, scenes)
     assert [example["id"] for example in read] == [scenes[row]["id"] for row in range(7)]
     for row in (0, 6):
         with torch.no_grad():
@@ -94,7 +98,7 @@ def test_every_picture_is_scored_once(detector, scenes):
 
 
 def test_scores_are_those_of_the_metric(detector, scenes):
-    outcome = evaluation.score_model("object-detection", *detector, scenes, evaluation.Asked())
+    outcome = evaluation.score_model("object-detection", *detector, scenes, Asked())
     truth = [
         {"boxes": [thing["box"] for thing in objects], "labels": [thing["label"] for thing in objects]}
         for objects in scenes.column("objects")
@@ -103,7 +107,10 @@ def test_scores_are_those_of_the_metric(detector, scenes):
     assert outcome.scores == expected
     assert list(expected) == ["map", "map_50", "map_75"]
     with pytest.raises(UsageError, match="unknown metric of a detector 'cider'"):
-        evaluation.score_model("object-detection", *detector, scenes, evaluation.Asked(["cider"]))
+        evaluation.score_model("object-detection", *detector, scenes, Asked(["cider"]))
+    other = ListExamples([scenes[0]], scenes.features, label_names=("cat", "dog"))
+    with pytest.raises(DataError, match="the model's 8 classes are not the 2 of the data"):
+        evaluation.score_model("object-detection", *detector, other, Asked())
 
 
 def test_explanations_draw_the_boxes_that_predict_tells(run, scenes, tmp_path, capsys):
@@ -151,3 +158,10 @@ def test_classes_come_from_the_data(scenes, tmp_path):
     assert config.id2label == dict(enumerate(scenes.label_names))
     assert {"map", "map_50", "map_75"} == set(run.metrics)
     assert (run.output_dir / "samples" / "step-00000001.png").exists()
+
+
+def test_classes_without_names_are_numbered():
+    objects = [{"box": [0, 0, 1, 1], "label": 2}, {"box": [0, 0, 1, 1], "label": 0}]
+    examples = ListExamples([{"objects": objects}, {"objects": []}], {"image": "image", "objects": "objects"})
+    assert class_names(examples) == ("class 0", "class 1", "class 2")
+    assert class_names(ListExamples([], {"image": "image"})) == ()

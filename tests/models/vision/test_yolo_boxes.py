@@ -64,7 +64,9 @@ def test_the_pipeline_detects(tmp_path):
     processor = hfmm.create_processor("yolo")
     processor.save_pretrained(tmp_path)
     picture = Image.linear_gradient("L").resize((70, 80)).convert("RGB")
-    told = transformers.pipeline("object-detection", str(tmp_path))(picture, threshold=-1.0)
+    pipe = transformers.pipeline("object-detection", str(tmp_path))
+    assert type(pipe.image_processor) is YoloImageProcessor
+    told = pipe(picture, threshold=-1.0)
     outputs = model.eval()(**processor(picture, return_tensors="pt"))
     (found,) = processor.post_process_object_detection(outputs, -1.0, [(80, 70)])
     assert [entry["score"] for entry in told] == pytest.approx(found["scores"].tolist(), abs=1e-6)

@@ -16,7 +16,7 @@ M objects that a cell has to find, over the whole batch.
 | responsible predictor, section 2.2 | `responsible` |
 | loss, Eq. 3 | `detection_loss` |
 
-Departures, in the preset `tiny` alone: batch normalization, and a convolutional head (see the card).
+Departures are on the card; batch normalization and the convolutional head are of the preset `tiny` alone.
 """
 
 from collections.abc import Sequence

@@ -105,7 +105,7 @@ def obtained(row: dict[str, Any]) -> str:
     return f"{row['how']}{steps}, {seeds}, {row['hardware']}, {row['date']}"
 
 
-def as_lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+def by_metric(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Deck, paper and this run beside each other, a line a metric and a head over them, as cells of text."""
     lines = [["data", "metric", "deck", "paper", "this run", "how obtained"]]
     for row in summarized(rows):
@@ -113,4 +113,19 @@ def as_lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
         for name in row["metrics"]:
             beside = [f"{row[who][name]:g}" if name in row[who] else "" for who in ("deck", "paper")]
             lines.append([start, name, *beside, told(row, name), obtained(row)])
+    return lines
+
+
+def by_measurement(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """A line what was measured, and under it what deck and paper report, with a head over them, as cells of text."""
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    lines = [["data", "split", "examples", "preset", "by", *names, "how"]]
+    for row in summarized(rows):
+        start = [row["data"], row["split"], str(row["examples"]), str(row["preset"])]
+        lines.append([*start, "measured here", *(told(row, name) for name in names), obtained(row)])
+        for who in ("deck", "paper"):
+            scores = [f"{row[who][name]:.3f}" if name in row[who] else "" for name in names]
+            line = [*start, who, *scores, ""]
+            if any(scores) and line not in lines:  # it stands once, though the same be measured in several ways
+                lines.append(line)
     return lines

@@ -19,9 +19,9 @@ def run(words: Sequence[str]) -> int:
     as_json = given.pop("json")
     arguments = arguments_of(given)
     from hfmm.reproduction import reproduce
-    from hfmm.results import as_lines, read_results
+    from hfmm.results import by_metric, read_results
 
     folder = reproduce(**arguments)
     rows = read_results(folder)
-    print_json(rows) if as_json else print(columns(as_lines(rows)))
+    print_json(rows) if as_json else print(columns(by_metric(rows)))
     return 0

@@ -1,14 +1,13 @@
 """The page of a run: loss curve, score table, and pictures with the reason for each answer."""
 
 import html
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from hfmm.explanation.base import Explanation, data_url
-from hfmm.results import as_lines, read_results
+from hfmm.results import by_measurement, read_results
 
 Section = tuple[str, Sequence[Explanation | str]]
 
@@ -38,7 +37,7 @@ def write_page(run: Path, title: str, lead: str, sections: Sequence[Section]) ->
     loss = run / "loss.png"
     if loss.exists():
         parts.append(f'<h2>Loss</h2><img src="{data_url(Image.open(loss))}" alt="loss by step">')
-    parts.append("<h2>Scores</h2>" + html_table(as_lines(read_results(run))))
+    parts.append("<h2>Scores</h2>" + html_table(by_measurement(read_results(run))))
     for heading, items in sections:
         shown = (item if isinstance(item, str) else item.to_html() for item in items)
         parts.append(f"<h2>{html.escape(heading)}</h2>" + "".join(shown))
@@ -62,12 +61,8 @@ def document(title: str, body: str, style: str = "") -> str:
 
 
 def html_table(lines: Sequence[Sequence[str]]) -> str:
-    """Lines of cells, the first of which is the head; first and last ones are not repeated."""
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in lines[0])
-    body = []
-    for above, line in itertools.pairwise(lines):
-        cells = [
-            "" if index in (0, len(line) - 1) and cell == above[index] else cell for index, cell in enumerate(line)
-        ]
-        body.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
-    return f"<div class=wide><table><tr>{head}</tr>{''.join(body)}</table></div>"
+    """Lines of cells, the first of which is the head."""
+    head, *body = lines
+    rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in body)
+    heads = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    return f"<div class=wide><table><tr>{heads}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table></div>"

@@ -48,25 +48,11 @@ def measured(name: str) -> list[dict[str, Any]]:
 
 
 def results_table(rows: list[dict[str, Any]]) -> str:
-    """Rows of `results.json` as a table: a line what was measured, seeds together, and under it deck and paper."""
+    """Rows of `results.json` as a Markdown table, a line a measurement."""
     if not rows:
         return "Not measured."
-    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
-    heads = ["data", "split", "examples", "preset", "by", *names, "how"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for row in results.summarized(rows):
-        start = [row["data"], row["split"], row["examples"], row["preset"]]
-        lines.append(
-            _line(*start, "measured here", *(results.told(row, name) for name in names), results.obtained(row))
-        )
-        for who in ("deck", "paper"):
-            scores = [f"{row[who][name]:.3f}" if name in row[who] else "" for name in names]
-            lines += [_line(*start, who, *scores, "")] if any(scores) else []
-    return "\n".join(dict.fromkeys(lines))  # what deck and paper say stands once, though it be measured in several ways
-
-
-def _line(*cells: Any) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
+    head, *body = ([str(cell) for cell in line] for line in results.by_measurement(rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, *body)).replace("\n", f"\n|{'---|' * len(head)}\n", 1)
 
 
 def with_results(card: str, rows: list[dict[str, Any]]) -> str:

@@ -44,7 +44,7 @@ def test_every_seed_is_trained_scored_and_shown_once(words, capsys):
     folder = words[5]
     rows = read_results(folder)
     assert [(row["seed"], row["how"]) for row in rows] == [
-        (seed, f"hfmm evaluate (num_beams={beams})") for seed in (0, 1) for beams in (1, 5, 20)
+        (seed, f"hfmm evaluate, recipe real (num_beams={beams})") for seed in (0, 1) for beams in (1, 5, 20)
     ]
     assert "seeds 0, 1" in out
     assert err.count("scoring") == 6

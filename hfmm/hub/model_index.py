@@ -19,6 +19,11 @@ THEN = {  # Auto class -> what one does with the model
         'logits = model(**processor(Image.open("picture.jpg"), return_tensors="pt")).logits\n'
         "print(model.config.id2label[logits.argmax().item()])\n"
     ),
+    "AutoModelForObjectDetection": (
+        'picture = Image.open("picture.jpg")\n'
+        'outputs = model(**processor(picture, return_tensors="pt"))\n'
+        "print(processor.post_process_object_detection(outputs, target_sizes=[picture.size[::-1]]))\n"
+    ),
 }
 
 

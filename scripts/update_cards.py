@@ -6,6 +6,7 @@ that would change a card.
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from hfmm import catalogue
 from hfmm.hub import cards
 from hfmm.results import read_results
 
-ROOT = Path(__file__).resolve().parent.parent
 SAME = ("data", "split", "examples", "preset", "how", "seed")
 
 
 def collect(run: Path) -> None:
     """Add the rows of a run."""
     for row in read_results(run):
-        path = ROOT / "hfmm" / "recipes" / row["architecture"] / "measured.json"
+        path = cards.recipes_of(row["architecture"]) / "measured.json"
+        if (run / cards.NEIGHBORS).exists():
+            shutil.copyfile(run / cards.NEIGHBORS, cards.recipes_of(row["architecture"]) / cards.NEIGHBORS)
         rows = [old for old in cards.measured(row["architecture"]) if any(old[key] != row[key] for key in SAME)]
         path.write_text(json.dumps([*rows, row], indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -36,6 +38,7 @@ def main(words: list[str]) -> int:
         path = cards.path_of(row.name)
         old = path.read_text(encoding="utf-8")
         new = cards.with_results(old, cards.measured(row.name))
+        new = cards.with_neighbors(new, cards.recipes_of(row.name))
         stale += new != old
         if not check:
             path.write_text(new, encoding="utf-8")

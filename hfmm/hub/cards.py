@@ -16,6 +16,8 @@ from hfmm.catalogue import Row
 from hfmm.errors import UsageError
 
 PICTURES = "images"
+NEIGHBORS = "neighbors.json"  # words and the words near them
+BETWEEN_WORDS = re.compile(r"(<!-- neighbors -->\n).*?(<!-- /neighbors -->)", re.DOTALL)
 BETWEEN = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
@@ -40,9 +42,14 @@ def copy_pictures(name: str, folder: Path) -> None:
         shutil.copyfile(card.parent / picture, folder / picture)
 
 
+def recipes_of(name: str) -> Path:
+    """The folder of an architecture's recipes, where its measurements are kept as well."""
+    return Path(str(files("hfmm"))) / "recipes" / name
+
+
 def measured(name: str) -> list[dict[str, Any]]:
     """The rows that the maintainers measured, in the form of `results.json`."""
-    path = Path(str(files("hfmm"))) / "recipes" / name / "measured.json"
+    path = recipes_of(name) / "measured.json"
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     return rows
 
@@ -58,6 +65,16 @@ def results_table(rows: list[dict[str, Any]]) -> str:
 def with_results(card: str, rows: list[dict[str, Any]]) -> str:
     """A card with a table of these rows between its two lines."""
     return BETWEEN.sub(lambda found: f"{found[1]}\n{results_table(rows)}\n\n{found[2]}", card)
+
+
+def with_neighbors(card: str, folder: Path) -> str:
+    """A card with the neighbors of words that a folder holds, where both have a place for them."""
+    path = folder / NEIGHBORS
+    if not path.exists():
+        return card
+    near = json.loads(path.read_text(encoding="utf-8"))
+    lines = ["| word | nearest by cosine |", "|---|---|", *(f"| {word} | {text} |" for word, text in near.items())]
+    return BETWEEN_WORDS.sub(lambda found: f"{found[1]}\n{chr(10).join(lines)}\n\n{found[2]}", card)
 
 
 def write_run_card(row: Row, run: Path, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What the page of a reproduced captioner shows: right and wrong captions, the best of a beam, neighbors of words."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,8 @@ from hfmm.explanation.captioning import explain_caption, seen_by
 from hfmm.explanation.drawing import panels
 from hfmm.explanation.page import Section, html_table
 from hfmm.explanation.words import word_neighbors
+from hfmm.files import write_atomically
+from hfmm.hub import cards
 from hfmm.loading import Loaded, load
 from hfmm.training.journal import talk
 from hfmm.training.recipe import Recipe
@@ -25,7 +28,7 @@ COMMON = 400  # captions that the words are counted in
 
 
 def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
-    """The sections of the page, from the first seed's run."""
+    """The sections of the page, from the first seed's run; the neighbors of words also go into a file beside it."""
     loaded = load(run)
     options, columns = settings.data.options, settings.data.columns or None
     test = data.load(settings.data.name, split="test", columns=columns, **options)
@@ -34,6 +37,8 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
     right, wrong = right_and_wrong(loaded, test.select(range(min(SCORED, len(test)))))
     seen = [text for row in range(min(COMMON, len(training))) for text in training.peek(row)["captions"]]
     every = [] if is_built_in(settings.data.name) else [text for texts in training.column("captions") for text in texts]
+    near = _neighbors(loaded, seen)
+    write_atomically(run.parent / cards.NEIGHBORS, json.dumps(near, indent=1, ensure_ascii=False) + "\n")
     return [
         ("Right captions, and where the model looked", [_explained(loaded, test[row]) for row in right]),
         ("Wrong captions, and where the model looked", [_explained(loaded, test[row]) for row in wrong]),
@@ -41,7 +46,7 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
             f"The {BEST} best of a beam of {BEAMS}" + ("; (new) is in no training caption" if every else ""),
             n_best(loaded, [test[row] for row in [*right, *wrong]], every),
         ),
-        ("Neighbors of words", [_neighbors(loaded, seen)]),
+        ("Neighbors of words", [html_table([["word", "nearest by cosine"], *map(list, near.items())])]),
     ]
 
 
@@ -91,11 +96,10 @@ def _beam(loaded: Loaded, example: dict[str, Any]) -> tuple[list[str], list[floa
     return processor.post_process_image_text_to_text(output.sequences), output.sequences_scores.tolist()
 
 
-def _neighbors(loaded: Loaded, texts: list[str]) -> str:
-    """A table of the commonest words that are no function words, with the words near them."""
+def _neighbors(loaded: Loaded, texts: list[str]) -> dict[str, str]:
+    """The commonest words that are no function words, and of each the words near it with their cosines."""
     tokenizer = loaded.processor.tokenizer
     words = Counter(word for text in texts for word in set(tokenizer.tokenize(text)))
     common = [word for word, _ in words.most_common() if len(word) > 3 and word.isalpha()][:WORDS]
     found = word_neighbors(loaded.model, loaded.processor, common)
-    rows = [[word, ", ".join(f"{near} {cosine:.2f}" for near, cosine in pairs)] for word, pairs in found.items()]
-    return html_table([["word", "nearest by cosine"], *rows])
+    return {word: ", ".join(f"{near} {cosine:.2f}" for near, cosine in pairs) for word, pairs in found.items()}

@@ -44,6 +44,7 @@ def test_cards_show_what_was_measured(row):
     card = cards.path_of(row.name).read_text(encoding="utf-8")
     assert cards.BETWEEN.search(card)
     assert cards.with_results(card, cards.measured(row.name)) == card
+    assert cards.with_neighbors(card, cards.recipes_of(row.name)) == card
 
 
 @pytest.mark.parametrize("row", catalogue.own(), ids=lambda row: row.name)

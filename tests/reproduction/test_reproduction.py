@@ -52,6 +52,7 @@ def test_every_seed_is_trained_scored_and_shown_once(words, capsys):
     page = (folder / "index.html").read_text()
     for heading in ("Scores", "Right captions", "Wrong captions", "The 5 best of a beam of 20", "Neighbors of words"):
         assert heading in page
+    assert len(json.loads((folder / "neighbors.json").read_text())) > 0
     assert main([str(word) for word in [*words, "--json"]]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == rows

@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
@@ -24,9 +25,10 @@ def run(words: Sequence[str]) -> int:
     _check_extra(given.mcp)
     app, page = open_app(given.models, given.device)
     try:
-        _, address, _ = app.launch(
-            page, server_port=given.port, mcp_server=given.mcp, quiet=True, prevent_thread_lock=True
-        )
+        with redirect_stdout(sys.stderr):  # gradio tells of its MCP server whether asked to be quiet or not
+            _, address, _ = app.launch(
+                page, server_port=given.port, mcp_server=given.mcp, quiet=True, prevent_thread_lock=True
+            )
     except OSError as error:  # gradio's word for a port that is taken
         raise UsageError(f"port {given.port} cannot be used: give another --port, or none") from error
     print(address, flush=True)

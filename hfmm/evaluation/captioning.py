@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
+from PIL import Image
 
 from hfmm import metrics
 from hfmm.data.examples import Example, Examples
 from hfmm.evaluation.base import Asked, Outcome
-from hfmm.evaluation.reading import batches, gathered
+from hfmm.evaluation.reading import answers
 
 
 def caption(
@@ -33,20 +33,13 @@ def caption(
     Returns:
         Captions and examples (without pictures), in the order of `examples`.
     """
-    mine = examples.shard(*processes)
-    was_training = model.training
-    model.eval()
-    captions: list[str] = []
-    read: list[Example] = []
-    for batch in batches(mine, processor, batch_size):
-        inputs = processor(images=[example["image"] for example in batch]).to(model.device)
-        with torch.inference_mode():
-            ids = model.generate(**inputs, **generation)
-        captions += processor.post_process_image_text_to_text(ids)
-        read += [{key: value for key, value in example.items() if key != "image"} for example in batch]
-    model.train(was_training)
-    both = gathered(list(zip(captions, read, strict=True)), len(examples), processes)
-    return [text for text, _ in both], [example for _, example in both]
+
+    def captions(pictures: list[Image.Image]) -> list[str]:
+        ids = model.generate(**processor(images=pictures).to(model.device), **generation)
+        found: list[str] = processor.post_process_image_text_to_text(ids)
+        return found
+
+    return answers(model, processor, examples, captions, processes, batch_size)
 
 
 def score_captioner(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:

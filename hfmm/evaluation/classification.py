@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import torch
+from PIL import Image
 
 from hfmm import metrics
 from hfmm.data.examples import Example, Examples
 from hfmm.errors import DataError, unknown
 from hfmm.evaluation.base import Asked, Outcome
-from hfmm.evaluation.reading import batches, gathered
-
-BATCH_SIZE = 100
+from hfmm.evaluation.reading import answers
 
 
 def classify(
@@ -27,18 +25,13 @@ def classify(
     Returns:
         Logits of the classes, and examples (without pictures), in the order of `examples`.
     """
-    was_training = model.training
-    model.eval()
-    found: list[tuple[list[float], Example]] = []
-    for batch in batches(examples.shard(*processes), processor, BATCH_SIZE):
-        inputs = processor([example["image"] for example in batch], return_tensors="pt").to(model.device)
-        with torch.inference_mode():
-            logits = model(**inputs).logits.float().tolist()
-        read = [{key: value for key, value in example.items() if key != "image"} for example in batch]
-        found += zip(logits, read, strict=True)
-    model.train(was_training)
-    both = gathered(found, len(examples), processes)
-    return [logits for logits, _ in both], [example for _, example in both]
+
+    def logits(pictures: list[Image.Image]) -> list[list[float]]:
+        inputs = processor(pictures, return_tensors="pt").to(model.device)
+        found: list[list[float]] = model(**inputs).logits.float().tolist()
+        return found
+
+    return answers(model, processor, examples, logits, processes)
 
 
 def score_classifier(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:

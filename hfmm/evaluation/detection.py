@@ -6,10 +6,9 @@ from hfmm import metrics
 from hfmm.data.examples import Example, Examples
 from hfmm.errors import DataError, unknown
 from hfmm.evaluation.base import Asked, Outcome
-from hfmm.evaluation.reading import batches, gathered
+from hfmm.evaluation.reading import answers
 from hfmm.explanation.detection import find_objects
 
-BATCH_SIZE = 100
 LEAST = 0.01  # score of a box that counts
 Found = dict[str, Any]  # of one picture, see `find_objects`
 
@@ -28,16 +27,7 @@ def detect(
     Returns:
         What was found and the examples (without pictures), in the order of `examples`.
     """
-    was_training = model.training
-    model.eval()
-    both: list[tuple[Found, Example]] = []
-    for batch in batches(examples.shard(*processes), processor, BATCH_SIZE):
-        found = find_objects(model, processor, [example["image"] for example in batch], LEAST)
-        read = [{key: value for key, value in example.items() if key != "image"} for example in batch]
-        both += zip(found, read, strict=True)
-    model.train(was_training)
-    both = gathered(both, len(examples), processes)
-    return [found for found, _ in both], [example for _, example in both]
+    return answers(model, processor, examples, lambda found: find_objects(model, processor, found, LEAST), processes)
 
 
 def score_detector(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:

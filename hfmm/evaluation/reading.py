@@ -1,17 +1,19 @@
 """Examples in batches, and what several processes made of their shares of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, TypeVar
 
 import torch
 from accelerate.utils import gather_object
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from hfmm.data.examples import Example, Examples
 from hfmm.factory import picture_size
 
 T = TypeVar("T")
+BATCH_SIZE = 100
 
 
 class _Rows(torch.utils.data.Dataset[Example]):
@@ -51,3 +53,37 @@ def gathered(found: Sequence[T], num_examples: int, processes: tuple[int, int]) 
         return list(found)
     rows = range(index, num_examples, count)
     return [item for _, item in sorted(gather_object(list(zip(rows, found, strict=True))), key=itemgetter(0))]
+
+
+def answers(
+    model: Any,
+    processor: Any,
+    examples: Examples,
+    answer: Callable[[list[Image.Image]], Sequence[T]],
+    processes: tuple[int, int] = (1, 0),
+    batch_size: int = BATCH_SIZE,
+) -> tuple[list[T], list[Example]]:
+    """What a model answers to each picture, once, each process its share; the whole list on every process.
+
+    Args:
+        model: Is put into evaluation mode meanwhile.
+        processor: What resizes the pictures.
+        examples: With an `image` column.
+        answer: From pictures to an answer each.
+        processes: (how many share the work, which one this is).
+        batch_size: Pictures at a time.
+
+    Returns:
+        Answers and examples (without pictures), in the order of `examples`.
+    """
+    was_training = model.training
+    model.eval()
+    both: list[tuple[T, Example]] = []
+    for batch in batches(examples.shard(*processes), processor, batch_size):
+        with torch.inference_mode():
+            found = answer([example["image"] for example in batch])
+        read = ({key: value for key, value in example.items() if key != "image"} for example in batch)
+        both += zip(found, read, strict=True)
+    model.train(was_training)
+    both = gathered(both, len(examples), processes)
+    return [found for found, _ in both], [example for _, example in both]

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from hfmm.data.examples import Example
+from hfmm.data.examples import Example, Examples
+from hfmm.errors import DataError, unknown
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,30 @@ class Outcome(NamedTuple):
     scores: dict[str, float]
     predictions: list[Any]
     examples: list[Example]
+
+
+def check_metric(asked: Asked, own: str, kind: str) -> None:
+    """Refuse other metrics than the one that a task has.
+
+    Args:
+        asked: What may name metrics.
+        own: The task's.
+        kind: Of model, in words.
+
+    Raises:
+        UsageError: Another is asked for.
+    """
+    for name in asked.metrics:
+        if name != own:
+            raise unknown(f"metric of a {kind}", name, (own,))
+
+
+def check_classes(model: Any, examples: Examples) -> None:
+    """Refuse data whose classes are not the model's.
+
+    Raises:
+        DataError: They are not.
+    """
+    names = list(model.config.id2label.values())
+    if examples.label_names is not None and list(examples.label_names) != names:
+        raise DataError(f"the model's {len(names)} classes are not the {len(examples.label_names)} of the data")

@@ -6,8 +6,7 @@ from PIL import Image
 
 from hfmm import metrics
 from hfmm.data.examples import Example, Examples
-from hfmm.errors import DataError, unknown
-from hfmm.evaluation.base import Asked, Outcome
+from hfmm.evaluation.base import Asked, Outcome, check_classes, check_metric
 from hfmm.evaluation.reading import answers
 
 
@@ -41,16 +40,13 @@ def score_classifier(model: Any, processor: Any, examples: Examples, asked: Aske
         UsageError: Another metric is asked for.
         DataError: The data have other classes than the model.
     """
-    for name in asked.metrics:
-        if name != "classification":
-            raise unknown("metric of a classifier", name, ("classification",))
-    names = list(model.config.id2label.values())
-    if examples.label_names is not None and list(examples.label_names) != names:
-        raise DataError(f"the model's {len(names)} classes are not the {len(examples.label_names)} of the data")
+    check_metric(asked, "classification", "classifier")
+    check_classes(model, examples)
     logits, read = classify(model, processor, examples, asked.processes)
     known = [row for row, example in enumerate(read) if example["label"] is not None]
     scores = metrics.load("classification").compute(
         predictions=[logits[row] for row in known], references=[read[row]["label"] for row in known]
     )
+    names = list(model.config.id2label.values())
     predictions = [names[max(range(len(row)), key=row.__getitem__)] for row in logits]
     return Outcome(scores, predictions, read)

@@ -4,8 +4,7 @@ from typing import Any
 
 from hfmm import metrics
 from hfmm.data.examples import Example, Examples
-from hfmm.errors import DataError, unknown
-from hfmm.evaluation.base import Asked, Outcome
+from hfmm.evaluation.base import Asked, Outcome, check_classes, check_metric
 from hfmm.evaluation.reading import answers
 from hfmm.explanation.detection import find_objects
 
@@ -37,12 +36,8 @@ def score_detector(model: Any, processor: Any, examples: Examples, asked: Asked)
         UsageError: Another metric is asked for, or there are no objects at all.
         DataError: The data have other classes than the model.
     """
-    for name in asked.metrics:
-        if name != "detection":
-            raise unknown("metric of a detector", name, ("detection",))
-    names = list(model.config.id2label.values())
-    if examples.label_names is not None and list(examples.label_names) != names:
-        raise DataError(f"the model's {len(names)} classes are not the {len(examples.label_names)} of the data")
+    check_metric(asked, "detection", "detector")
+    check_classes(model, examples)
     found, read = detect(model, processor, examples, asked.processes)
     truth = [
         {"boxes": [thing["box"] for thing in objects], "labels": [thing["label"] for thing in objects]}

@@ -7,8 +7,7 @@ from PIL import Image
 
 from hfmm import metrics
 from hfmm.data.examples import Examples
-from hfmm.errors import unknown
-from hfmm.evaluation.base import Asked, Outcome
+from hfmm.evaluation.base import Asked, Outcome, check_metric
 from hfmm.evaluation.reading import batches, gathered
 from hfmm.explanation.drawing import pictures_of
 
@@ -61,9 +60,7 @@ def score_generator(model: Any, processor: Any, examples: Examples, asked: Asked
     Raises:
         UsageError: Another metric is asked for.
     """
-    for name in asked.metrics:
-        if name != "likelihood":
-            raise unknown("metric of a generator", name, ("likelihood",))
+    check_metric(asked, "likelihood", "generator")
     values, dimensions = log_likelihoods(model, processor, examples, processes=asked.processes)
     scores = metrics.load("likelihood").compute(predictions=values, dimensions=dimensions)
     return Outcome(scores, draw(model), [examples.peek(row) for row in range(len(examples))])

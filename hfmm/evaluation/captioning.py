@@ -16,7 +16,7 @@ def caption(
     model: Any,
     processor: Any,
     examples: Examples,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     processes: tuple[int, int] = (1, 0),
     **generation: Any,
 ) -> tuple[list[str], list[Example]]:

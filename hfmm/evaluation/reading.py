@@ -61,7 +61,7 @@ def answers(
     examples: Examples,
     answer: Callable[[list[Image.Image]], Sequence[T]],
     processes: tuple[int, int] = (1, 0),
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> tuple[list[T], list[Example]]:
     """What a model answers to each picture, once, each process its share; the whole list on every process.
 
@@ -71,7 +71,7 @@ def answers(
         examples: With an `image` column.
         answer: From pictures to an answer each.
         processes: (how many share the work, which one this is).
-        batch_size: Pictures at a time.
+        batch_size: Pictures at a time; BATCH_SIZE by default.
 
     Returns:
         Answers and examples (without pictures), in the order of `examples`.
@@ -79,7 +79,7 @@ def answers(
     was_training = model.training
     model.eval()
     both: list[tuple[T, Example]] = []
-    for batch in batches(examples.shard(*processes), processor, batch_size):
+    for batch in batches(examples.shard(*processes), processor, batch_size or BATCH_SIZE):
         with torch.inference_mode():
             found = answer([example["image"] for example in batch])
         read = ({key: value for key, value in example.items() if key != "image"} for example in batch)

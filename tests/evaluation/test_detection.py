@@ -14,7 +14,7 @@ from hfmm.data.columns import class_names
 from hfmm.data.examples import ListExamples
 from hfmm.data.scenes.grammar import SHAPES
 from hfmm.errors import DataError, UsageError
-from hfmm.evaluation import detection
+from hfmm.evaluation import detection, reading
 from hfmm.evaluation.base import Asked
 from hfmm.evaluation.prediction import Wanted, predict
 from hfmm.explanation.detection import THRESHOLD, boxes_over
@@ -83,7 +83,7 @@ def test_the_turn_is_a_sum_over_pictures(detector, scenes):
 
 
 def test_every_picture_is_scored_once(detector, scenes, monkeypatch):
-    monkeypatch.setattr(detection, "BATCH_SIZE", 3)
+    monkeypatch.setattr(reading, "BATCH_SIZE", 3)
     model, processor = detector
     found, read = detection.detect(model, processor, scenes)
     assert [example["id"] for example in read] == [scenes[row]["id"] for row in range(7)]

@@ -241,8 +241,7 @@ def test_a_ready_architecture_is_whole(row: catalogue.Row) -> None:
     folder = ROOT.joinpath(*row.folder.split("."))
     expected = [folder / "__init__.py", folder / f"configuration_{row.name}.py", folder / f"modeling_{row.name}.py"]
     expected.append(ROOT / "model_cards" / f"{row.name}.md")
-    if "AutoBackbone" not in dict(row.auto):  # a backbone is trained inside what stands on it
-        expected.append(ROOT / "hfmm" / "recipes" / row.name / "default.yaml")
+    expected += [ROOT / "hfmm" / "recipes" / row.name / name for name in ("default.yaml", "measured.json")]
     expected += [ROOT / "tests" / "models" / row.family / f"test_{row.name}.py"]
     if "AutoProcessor" in dict(row.processors):
         expected.append(folder / f"processing_{row.name}.py")

@@ -135,7 +135,8 @@ def test_the_queue_is_bounded_and_uploads_are_deleted(files):
 def test_demo_serves_until_it_is_stopped(files):
     command = [sys.executable, "-m", "hfmm", "demo", str(files / NAMES[1]), "--quiet"]
     root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  tests in the background inherit deaf ears
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, preexec_fn=heard) as process:
         url = process.stdout.readline().strip()
         with urllib.request.urlopen(url) as answer:
             assert "Image captioning" in answer.read().decode()

@@ -96,7 +96,8 @@ OF_WORDS_AND_PICTURES = (*OF_PICTURES, ("AutoTokenizer", "TokenizersBackend"))
 # fmt: off
 ROWS: tuple[Row, ...] = (
     # vision
-    Row("lenet5", "LeNet-5", "vision", 1998, "LeCun et al., Proc. IEEE", "hfmm", CLASSES, ("S3:41",)),
+    Row("lenet5", "LeNet-5", "vision", 1998, "LeCun et al., Proc. IEEE", "hfmm", CLASSES, ("S3:41",), "ready",
+        (("AutoModelForImageClassification", "Lenet5ForImageClassification"),), processors=OF_PICTURES),
     Row("alexnet", "AlexNet", "vision", 2012, "Krizhevsky et al., NIPS", "hfmm", CLASSES + FEATURES,
         ("S0:42", "S3:42", "S4:42")),
     Row("vgg", "VGG-16 and VGG-19", "vision", 2014, "arXiv:1409.1556", "hfmm", CLASSES + FEATURES, ("S3:43", "S4:43"),

@@ -17,7 +17,9 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
 table { border-collapse: collapse } th, td { border: 1px solid #d0d4d9; padding: .3rem .7rem; text-align: left }
 td { font-variant-numeric: tabular-nums }
 figure { margin: 1.2rem 0; padding-bottom: 1rem; border-bottom: 1px solid #e4e7ea }
-img { max-width: 100%; height: auto } .wide { overflow-x: auto } .talk { color: #5a6067 }
+img { max-width: 100%; height: auto } .wide { overflow-x: auto; font-size: .85rem } .talk { color: #5a6067 }
+.wide td, .wide th { white-space: nowrap; padding: .25rem .5rem }
+.wide td:last-child { white-space: normal; min-width: 28rem }
 """
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import group_norm, relu
 
 from hfmm.models.vision.small_cnn.configuration_small_cnn import SmallCnnConfig
-from hfmm.models.vision.small_cnn.modeling_small_cnn import SmallCnnBackbone
+from hfmm.models.vision.small_cnn.modeling_small_cnn import SmallCnnBackbone, SmallCnnForImageClassification
 from tests.testing import ExtractsFeatures, ModelTests, seeded
 from tests.testing_hub import Bundles
 
@@ -30,6 +30,27 @@ class TestSmallCnn(ExtractsFeatures, ModelTests, Bundles):
 class TestSmallCnnWithBatchNormalization(TestSmallCnn):
     def config(self):
         return SmallCnnConfig(**TINY, normalization="batch")
+
+
+class TestSmallCnnForImageClassification(ModelTests, Bundles):
+    architecture = "small_cnn"
+    model_class = SmallCnnForImageClassification
+
+    def config(self):
+        return SmallCnnConfig(**TINY, num_labels=5)
+
+    def inputs(self):
+        return {"pixel_values": pictures(), "labels": torch.tensor([0, 4, 2])}
+
+
+@torch.no_grad()
+def test_the_classifier_reads_the_mean_cell():
+    with seeded():
+        model = SmallCnnForImageClassification(SmallCnnConfig(**TINY, num_labels=5)).eval()
+    output = model(pictures(), labels=torch.tensor([0, 4, 2]))
+    cell = model.backbone(pictures()).feature_maps[-1].mean((2, 3))
+    torch.testing.assert_close(output.logits, model.classifier(cell))
+    torch.testing.assert_close(output.loss, torch.nn.functional.cross_entropy(output.logits, torch.tensor([0, 4, 2])))
 
 
 def test_stages_halve_the_picture():

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from hfmm.training.build import Built, build, make_accelerator, parts_table, set
 from hfmm.training.flags import default_directory, recipe_of
 from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.state import Progress, RunDirectory
+
+SETTLING = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,9 @@ def train(
         directory.finish(built, progress)
         pictures.loss_curve(directory.path, quiet)
     built.accelerator.wait_for_everyone()
+    if built.accelerator.num_processes > 1:
+        # torch joins gloo's thread with the interpreter locked, and that thread needs the lock to let go of the barrier
+        time.sleep(SETTLING)
     built.accelerator.end_training()
     talk(f"finished {directory.path} ({progress.seconds:.0f} s of training)", quiet)
     return Run(directory.path, progress.scores)

@@ -39,7 +39,7 @@ def test_a_run_becomes_weights_code_processor_card_and_scores(finished, tmp_path
     assert {name for name in names if not name.endswith(".py")} == {
         "config.json", "generation_config.json", WEIGHTS, "processor_config.json", "tokenizer.json",
         "tokenizer_config.json", "recipe.yaml", "results.json", "README.md", "LICENSE", ".eval_results/scenes.yaml",
-        "images/show_attend_tell.png",
+        "images/show_attend_tell.png", "images/show_attend_tell_rsicd.png",
     }  # fmt: skip
     assert {"modeling_show_attend_tell.py", "modeling_small_cnn.py", "captioning.py"} <= names
     assert contents(tmp_path / "out")[WEIGHTS] == (finished / WEIGHTS).read_bytes()

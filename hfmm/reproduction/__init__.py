@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hfmm import data as sources
 from hfmm import evaluation
 from hfmm.catalogue import Row
 from hfmm.data.sources import is_built_in
@@ -85,12 +86,14 @@ def reproduce(
 
 def _score(run: Path, row: Row, settings: Recipe, limit: int | None, quiet: bool) -> None:
     """Add the test scores that a run does not have yet."""
-    data = settings.data.name
-    there = {(measured["split"], measured["how"]) for measured in read_results(run)}
-    for split in SPLITS.get(data.partition(":")[0], ("test",)):
+    name, options = settings.data.name, settings.data.options
+    there = {(measured["split"], measured["examples"], measured["how"]) for measured in read_results(run)}
+    for split in SPLITS.get(name.partition(":")[0], ("test",)):
+        whole = len(sources.load(name, split=split, columns=settings.data.columns or None, **options))
+        count = whole if limit is None else min(limit, whole)
         for generation in GENERATION.get(row.tasks[0], ({},)):
-            how = evaluation.described({**settings.data.options, **generation}, settings.name)
-            if (split, how) not in there:
+            how = evaluation.described({**options, **generation}, settings.name)
+            if (split, count, how) not in there:
                 talk(f"scoring {run} on {split}: {how}", quiet)
                 evaluation.evaluate(run, split=split, limit=limit, generation=generation)
 
@@ -98,6 +101,6 @@ def _score(run: Path, row: Row, settings: Recipe, limit: int | None, quiet: bool
 def _lead(settings: Recipe, seeds: int) -> str:
     many = f"{seeds} seeds, mean and sample standard deviation" if seeds > 1 else "one seed"
     return (
-        f"Trained from scratch here by the recipe that stands beside this page, preset {settings.preset}; {many}. "
+        f"Trained here by the recipe that stands beside this page, preset {settings.preset}; {many}. "
         "What deck and paper report was measured on other data or larger models and stands in columns of its own."
     )

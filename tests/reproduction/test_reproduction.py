@@ -60,6 +60,13 @@ def test_every_seed_is_trained_scored_and_shown_once(words, capsys):
     assert "is finished" in err
 
 
+def test_more_examples_are_scored_anew(words, capsys):
+    more = [*words, "--limit", "8"]
+    assert main([str(word) for word in more]) == 0
+    assert capsys.readouterr().err.count("scoring") == 6
+    assert {row["examples"] for row in read_results(words[5])} == {6, 8}
+
+
 def test_no_seeds_are_refused(words, capsys):
     assert main([str(word) for word in [*words, "--seeds", "0"]]) == 2
     assert "--seeds is 0" in capsys.readouterr().err

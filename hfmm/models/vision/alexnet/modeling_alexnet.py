@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, local_response_norm, max_pool2d, relu
+from torch.nn.functional import dropout, max_pool2d, pad, relu
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, ImageClassifierOutputWithNoAttention
@@ -37,9 +37,10 @@ NEIGHBORS, ALPHA, BETA, BASE = 5, 1e-4, 0.75, 2.0  # n, alpha, beta and k of sec
 
 def local_response_normalization(feature_map: Tensor) -> Tensor:
     """Divide by the power of neighboring maps (section 3.3), in float32. (B, C, H, W) -> (B, C, H, W)."""
-    alpha = NEIGHBORS * ALPHA  # torch takes the mean where the paper has the sum
-    normalized = local_response_norm(feature_map.float(), NEIGHBORS, alpha, BETA, BASE)
-    return normalized.to(feature_map.dtype)
+    full, maps = feature_map.float(), feature_map.shape[1]
+    squares = pad(full.square(), (0, 0, 0, 0, NEIGHBORS // 2, NEIGHBORS // 2))  # B C+4 H W
+    power = sum(squares[:, shift : shift + maps] for shift in range(NEIGHBORS))  # B C H W
+    return (full * (BASE + ALPHA * power) ** -BETA).to(feature_map.dtype)
 
 
 def overlapping_max_pool(feature_map: Tensor) -> Tensor:

@@ -46,7 +46,8 @@ def recipe_of(
     """
     plain = resolve(name, recipe, config)
     values = plain.to_dict()
-    if flags.get("data") not in (None, plain.data.name):  # what was said of the recipe's own data is void
+    given = flags.get("data")
+    if given is not None and Path(given).name != Path(plain.data.name).name:  # what was said of the recipe's own is void
         values["data"] |= {
             name: asdict(DataSection())[name] for name in ("options", "columns", "captions", "augmentation")
         }

@@ -12,7 +12,9 @@ from .modeling_alexnet import AlexnetForImageClassification
 
 LAYERS = {
     **{f"features.{index}": f"model.convolution{number}" for number, index in enumerate((0, 3, 6, 8, 10), 1)},
-    **{"classifier.1": "model.fc6", "classifier.4": "model.fc7", "classifier.6": "fc8"},
+    "classifier.1": "model.fc6",
+    "classifier.4": "model.fc7",
+    "classifier.6": "fc8",
 }  # between them: ReLU, max-pools and dropout
 IMAGE_SIZE = 224  # the side at which the average pool before the classifier, over 6 x 6 maps, changes nothing
 

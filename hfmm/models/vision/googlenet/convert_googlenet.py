@@ -17,8 +17,12 @@ from .modeling_googlenet import GooglenetForImageClassification
 
 STEM = {"conv1": "convolution1", "conv2": "convolution2_reduce", "conv3": "convolution2"}
 BRANCHES = {
-    **{"branch1": "one", "branch2.0": "three_reduce", "branch2.1": "three", "branch3.0": "five_reduce"},
-    **{"branch3.1": "five", "branch4.1": "pool_projection"},
+    "branch1": "one",
+    "branch2.0": "three_reduce",
+    "branch2.1": "three",
+    "branch3.0": "five_reduce",
+    "branch3.1": "five",
+    "branch4.1": "pool_projection",
 }
 SIZES = ("one", "three_reduce", "three", "five_reduce", "five", "pool_projection")  # order of a row of table 1
 
@@ -49,7 +53,8 @@ def convert_state_dict(weights: Mapping[str, Tensor]) -> GooglenetForImageClassi
     unknown = sorted(key for key in given if key.rpartition(".")[0] not in names)
     if unknown or {key.rpartition(".")[0] for key in given} != names.keys():
         raise ValueError(
-            "these are not the weights of torchvision's googlenet: first keys " + ", ".join((unknown or sorted(weights))[:3])
+            "these are not the weights of torchvision's googlenet: first keys "
+            + ", ".join((unknown or sorted(weights))[:3])
         )
     ours = {f"{names[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}": value for key, value in given.items()}
     width = {key: len(value) for key, value in ours.items() if key.endswith("convolution.weight")}

@@ -14,8 +14,8 @@ Axes: B batch, C channels, H height, W width, K classes.
 | auxiliary classifiers, section 5 | `GooglenetAuxiliaryHead` |
 | loss + 0.3 (auxiliary losses), section 5 | `GooglenetForImageClassification.forward` |
 
-Departures: the constants of LocalRespNorm are not printed, those of AlexNet stand here; nor is the initialization, which
-is He's normal distribution; pools are over the mean of all places, which for 224 pixels are the 7 x 7 of table 1.
+Departures: the constants of LocalRespNorm are not printed, and those of AlexNet stand here; nor is the initialization,
+which is He's normal distribution. The last pool is the mean over all places, 7 x 7 of them for pictures of 224 pixels.
 """
 
 from dataclasses import dataclass
@@ -263,9 +263,7 @@ class GooglenetForImageClassification(GooglenetPreTrainedModel):
             for guess in auxiliary_logits or ():
                 loss = loss + self.config.auxiliary_weight * self.loss_function(labels, guess, self.config, **kwargs)
         hidden_states = self.backbone.stage_maps(maps) if output_hidden_states else None
-        return GooglenetOutput(
-            loss=loss, logits=logits, auxiliary_logits=auxiliary_logits, hidden_states=hidden_states
-        )
+        return GooglenetOutput(loss=loss, logits=logits, auxiliary_logits=auxiliary_logits, hidden_states=hidden_states)
 
     def _check_size(self, pixel_values: Tensor) -> None:
         size, (height, width) = self.config.image_size, pixel_values.shape[-2:]

@@ -167,9 +167,49 @@ class ObjectCollator:
         return {"pixel_values": batch["pixel_values"], "labels": batch["labels"], "example_ids": ids}
 
 
-Collator = CaptionCollator | PictureCollator | ClassCollator | ObjectCollator
+class IdentityCollator:
+    """Lets the processor make tensors of several pictures of each person, drawn and varied anew at each visit."""
+
+    def __init__(self, processor: Any) -> None:
+        """Take the image processor of a model that compares, called with pictures, `seeds` and `return_tensors`."""
+        self.processor = processor
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Draw pictures of a person, and the seed of each one's variation.
+
+        Args:
+            example: Of [`Identities`]; a person with fewer pictures than `count` shows all.
+            random: Of the choice.
+
+        Returns:
+            `label`, `pictures` (each `id`, `image` and `seed`).
+
+        Raises:
+            DataError: A picture cannot be read.
+        """
+        members = example["members"]
+        rows = random.sample(range(len(members)), min(example["count"], len(members)))
+        pictures = [{**members[row], "seed": random.getrandbits(63)} for row in rows]
+        return {"label": example["label"], "pictures": pictures}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, 3, height, width), `labels` (B,) and `example_ids` (B strings), where B counts pictures.
+        """
+        pictures = [picture for person in drawn for picture in person["pictures"]]
+        images, seeds = ([picture[name] for picture in pictures] for name in ("image", "seed"))
+        batch = self.processor(images, seeds=seeds, return_tensors="pt")
+        labels = torch.tensor([person["label"] for person in drawn for _ in person["pictures"]])
+        ids = [picture["id"] for picture in pictures]
+        return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
+
+
+Collator = CaptionCollator | PictureCollator | ClassCollator | ObjectCollator | IdentityCollator
 _COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
     "image-captioning": CaptionCollator,
+    "face-verification": lambda processor, captions: IdentityCollator(processor),
     "image-classification": lambda processor, captions: ClassCollator(processor),
     "object-detection": lambda processor, captions: ObjectCollator(processor),
     "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),

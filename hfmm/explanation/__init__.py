@@ -12,6 +12,7 @@ from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
+from hfmm.explanation.verification import explain_face
 
 __all__ = ["Explanation", "explain"]
 
@@ -41,6 +42,7 @@ def explain(where: str | Path, image: Image.Image | str | Path, device: str = "c
 
 
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
+    "face-verification": explain_face,
     "image-captioning": explain_caption,
     "image-classification": explain_class,
     "object-detection": explain_detection,

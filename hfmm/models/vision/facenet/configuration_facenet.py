@@ -27,6 +27,8 @@ class FacenetConfig(PreTrainedConfig):
         embedding_size: Width of the embedding.
         batch_normalization: Center and scale the embedding over the batch before it gets unit length, as the released
             reimplementations do: what all faces share then cannot draw all of them together.
+        projection_head: Faces are compared by what enters the last layer, which serves the loss alone, as in SimCLR
+            (Chen et al. 2020, arXiv 2002.05709, section 4.2).
         dropout: On what the classifier reads.
         loss: "triplet" (FaceNet's), or "batch_hard": the soft margin between the farthest picture of the same person
             and the nearest of another (Hermans et al. 2017, arXiv 1703.07737, Eq. 5).
@@ -45,6 +47,7 @@ class FacenetConfig(PreTrainedConfig):
     num_channels: int = 3
     embedding_size: int = 128
     batch_normalization: bool = False
+    projection_head: bool = False
     dropout: float | int = 0.0
     loss: Literal["triplet", "batch_hard"] = "triplet"
     alpha: float | int = 0.2
@@ -63,5 +66,7 @@ class FacenetConfig(PreTrainedConfig):
         for kind, *_ in self.layers or ():
             if kind not in KINDS:
                 raise ValueError(f"layers has a '{kind}': known are {', '.join(KINDS)}")
+        if self.layers is not None and self.projection_head:
+            raise ValueError("projection_head is of a model with a backbone: DeepFace compares by its last layer")
         if self.layers is not None and min(self.map_sizes(), default=0) < 1:
             raise ValueError(f"image_size is {self.image_size}: nothing is left after {len(self.layers)} layers")

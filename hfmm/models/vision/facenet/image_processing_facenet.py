@@ -51,11 +51,11 @@ class FacenetImageProcessor(CLIPImageProcessorPil):
 def varied(image: Image.Image, random: Random, mirror: bool) -> Image.Image:
     """A picture in another pose and light: mirrored, turned, zoomed, shifted, brighter or duller."""
     picture = ImageOps.mirror(image) if mirror and random.random() < 0.5 else image
-    pixels = np.asarray(moved(picture, random), np.float32)  # H W 3
     contrast = 1 + random.uniform(-MOST_CONTRAST, MOST_CONTRAST)
     light = 255 * random.uniform(-MOST_LIGHT, MOST_LIGHT)
-    middle = pixels.mean()
-    return Image.fromarray(((pixels - middle) * contrast + middle + light).clip(0, 255).astype(np.uint8))
+    levels = [min(max(round((level - 127.5) * contrast + 127.5 + light), 0), 255) for level in range(256)]
+    return moved(picture, random).point(levels * len(picture.getbands()))
+
 
 
 def moved(image: Image.Image, random: Random) -> Image.Image:
@@ -64,7 +64,7 @@ def moved(image: Image.Image, random: Random) -> Image.Image:
     angle = radians(random.uniform(-MOST_TURN, MOST_TURN))
     zoom = 1 + random.uniform(-MOST_ZOOM, MOST_ZOOM)
     right, down = (side * random.uniform(-MOST_SHIFT, MOST_SHIFT) for side in image.size)
-    edge = max(width, height) // 3  # more than turning and zooming can reach
+    edge = max(width, height) // 5  # more than turning and zooming can reach
     padded = Image.fromarray(np.pad(np.asarray(image), ((edge, edge), (edge, edge), (0, 0)), mode="edge"))
     across, along = cos(angle) / zoom, sin(angle) / zoom
     x, y = edge + width / 2 + right, edge + height / 2 + down  # what is seen in the middle

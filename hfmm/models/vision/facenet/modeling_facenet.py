@@ -210,8 +210,13 @@ class FacenetModel(FacenetPreTrainedModel):
         self.post_init()
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """What the embedding is before it has unit length. (B, C, H, W) -> (B, D)."""
-        features = self.batch_normalization(self.embedding(self.trunk(pixel_values)))
+        """What faces are compared by, before it has unit length. (B, C, H, W) -> (B, D)."""
+        pooled = self.trunk(pixel_values)
+        return pooled if self.config.projection_head else self.embedded(pooled)
+
+    def embedded(self, pooled: Tensor) -> Tensor:
+        """The last layer. (B, out_features) -> (B, embedding_size)."""
+        features = self.batch_normalization(self.embedding(pooled))
         return features if self.config.layers is None else relu(features)
 
     def normalized(self, features: Tensor) -> Tensor:
@@ -240,10 +245,12 @@ class FacenetModel(FacenetPreTrainedModel):
             generator: Of the choice among negatives, on the CPU.
             kwargs: Not read; what transformers passes to every model.
         """
-        embeds = self.normalized(self.features(pixel_values))
+        features = self.features(pixel_values)
+        embeds = self.normalized(features)
         if labels is None:
             return FacenetOutput(image_embeds=embeds)
-        loss, losses = self.metric_loss(embeds.float(), labels, generator)
+        compared = normalize(self.embedded(features), dim=-1) if self.config.projection_head else embeds
+        loss, losses = self.metric_loss(compared.float(), labels, generator)
         return FacenetOutput(loss=loss, losses=losses, image_embeds=embeds)
 
     def metric_loss(

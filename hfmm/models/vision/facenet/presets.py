@@ -21,6 +21,7 @@ PRESETS: dict[str, dict[str, dict]] = {
             "pool_size": 4,
             "embedding_size": 64,
             "batch_normalization": True,
+            "projection_head": True,
         },
         "processor": {"image_size": 64, "image_mean": _HALF, "image_std": _HALF},
     },

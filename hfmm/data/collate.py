@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from hfmm.data.augmentation import Augmentation
 from hfmm.data.examples import Example
 from hfmm.errors import DataError, unknown
 
@@ -206,7 +207,25 @@ class IdentityCollator:
         return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
 
 
-Collator = CaptionCollator | PictureCollator | ClassCollator | ObjectCollator | IdentityCollator
+class AugmentedCollator:
+    """Another collator, whose examples are changed before it draws from them."""
+
+    def __init__(self, collator: "Collator", augmentation: Augmentation) -> None:
+        self.collator, self.augmentation = collator, augmentation
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Change an example, then draw; of a label's pictures those that were drawn are changed."""
+        if "members" in example:
+            drawn = self.collator.draw(example, random)
+            return drawn | {"pictures": [self.augmentation(picture, random) for picture in drawn["pictures"]]}
+        return self.collator.draw(self.augmentation(example, random), random)
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch, as the other one does."""
+        return self.collator(drawn)
+
+
+Collator = AugmentedCollator | CaptionCollator | PictureCollator | ClassCollator | ObjectCollator | IdentityCollator
 _COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
     "image-captioning": CaptionCollator,
     "face-verification": lambda processor, captions: IdentityCollator(processor),

@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader
 
 import hfmm
 from hfmm import factory
-from hfmm.data.collate import IdentityCollator, for_task
+from hfmm.data.augmentation import Augmentation
+from hfmm.data.collate import AugmentedCollator, IdentityCollator, for_task
 from hfmm.data.examples import ListExamples
 from hfmm.data.identities import Identities
 from hfmm.data.keyed import KeyedExamples, StepSampler
@@ -49,6 +50,16 @@ def test_each_visit_draws_others_and_varies_them():
     assert ids[0] == ids[2]
     assert visits[0]["pictures"][0]["seed"] == visits[2]["pictures"][0]["seed"]
     assert len({tuple(collator.draw(person, Random(seed))["pictures"][0]["id"]) for seed in range(20)}) > 1
+
+
+def test_the_pictures_that_are_drawn_can_be_augmented():
+    collator = AugmentedCollator(IdentityCollator(factory.create_processor("facenet")), Augmentation(erase=0.5))
+    person = Identities(rows(), count=2)[1]
+    plain, changed = (maker.draw(person, Random(0)) for maker in (collator.collator, collator))
+    assert [picture["id"] for picture in changed["pictures"]] == [picture["id"] for picture in plain["pictures"]]
+    bright = ListExamples([{"image": Image.effect_noise((8, 8), 90), "label": 0}], {"image": "image", "label": "label"})
+    found = collator.draw(Identities(bright, count=1)[0], Random(0))["pictures"][0]["image"]
+    assert found.tobytes() != bright[0]["image"].convert("RGB").tobytes()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -39,7 +39,12 @@ class Identities(Examples):
         """A label and its examples; no picture is decoded."""
         label = self.labels[row]
         members = self.base.select(self.rows[row])
-        return {"id": f"{self.name}-{self.split}-label-{label}", "label": label, "members": members, "count": self.count}
+        return {
+            "id": f"{self.name}-{self.split}-label-{label}",
+            "label": label,
+            "members": members,
+            "count": self.count,
+        }
 
     def where(self, row: int) -> str:
         """What an error calls a label."""

@@ -49,8 +49,8 @@ def explain_face(
         gallery: Pictures, and who is on each.
 
     Returns:
-        With a gallery the nearest pictures; `data` has `names` and `similarities` (cosines), nearest first. Without, the
-        picture lit where hiding a place moves its embedding most; `data` has `moved`, (PLACES, PLACES) of 1 - cosine.
+        With a gallery the nearest pictures; `data` has `names` and `similarities` (cosines), nearest first. Without,
+        the picture lit where hiding a place moves its embedding most; `data` has `moved`, (PLACES, PLACES), 1 - cosine.
     """
     if gallery:
         return nearest_faces(model, processor, image, gallery)

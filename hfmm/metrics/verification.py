@@ -111,8 +111,8 @@ def roc(similarities: Floats, same: NDArray[np.bool_]) -> Roc:
 def fold_rates(similarities: Floats, same: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> tuple[float, float]:
     """Accuracy on the pairs held out, and the share of their same pairs accepted, by the other pairs' thresholds."""
     curve = roc(similarities[~held_out], same[~held_out])
-    shares = np.array([(~same[~held_out]).mean(), same[~held_out].mean()])
-    right = shares[0] * (1 - curve.false_accepts) + shares[1] * curve.true_accepts  # T
+    alike, apart = same[~held_out].sum(), (~same[~held_out]).sum()
+    right = np.rint(alike * curve.true_accepts + apart * (1 - curve.false_accepts))  # T; pairs
     best = between(curve.thresholds, int(right.argmax()))
     strict = between(curve.thresholds, int(np.flatnonzero(curve.false_accepts <= FALSE_ACCEPTS)[-1]))
     accepted, truth = similarities[held_out], same[held_out]

@@ -19,7 +19,9 @@ LABELS = [0, 1, 2, 1, 0, None, 1, 0, 4, 1]
 
 
 def rows():
-    examples = [{"image": Image.new("RGB", (8, 8), (9 * row, 0, 0)), "label": label} for row, label in enumerate(LABELS)]
+    examples = [
+        {"image": Image.new("RGB", (8, 8), (9 * row, 0, 0)), "label": label} for row, label in enumerate(LABELS)
+    ]
     return ListExamples(examples, {"image": "image", "label": "label"}, label_names=tuple("abcde"))
 
 

@@ -63,7 +63,7 @@ def test_scores_that_cannot_be_had_are_refused(run, digits, monkeypatch):
     with pytest.raises(UsageError, match="unknown metric of a verifier 'cider'"):
         evaluation.score_model(TASK, loaded.model, loaded.processor, digits, Asked(["cider"]))
     with pytest.raises(DataError, match="at least two pairs of one person"):
-        evaluation.score_model(TASK, loaded.model, loaded.processor, digits.select([0]), Asked())
+        evaluation.score_model(TASK, loaded.model, loaded.processor, digits.select([0, 1]), Asked())
     monkeypatch.setattr("hfmm.evaluation.verification.MOST", 20)
     with pytest.raises(UsageError, match="30 pictures make too many pairs: score at most 20 with --limit 20"):
         evaluation.score_model(TASK, loaded.model, loaded.processor, digits, Asked())

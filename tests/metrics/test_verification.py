@@ -1,5 +1,7 @@
 """Verification: by hand, by loops, and equal to scikit-learn's ROC."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def by_loops(similarities, same, folds=10):
     for fold, part in enumerate(parts):
         others = [row for number, rows in enumerate(parts) for row in rows if number != fold]
         values = sorted({similarities[row] for row in others}, reverse=True)
-        thresholds = [np.inf] + [(a + b) / 2 for a, b in zip(values, values[1:], strict=False)] + values[-1:]
+        thresholds = [np.inf] + [(a + b) / 2 for a, b in itertools.pairwise(values)] + values[-1:]
         right = [sum((similarities[row] >= limit) == same[row] for row in others) for limit in thresholds]
         best = thresholds[int(np.argmax(right))]
         accuracies.append(np.mean([(similarities[row] >= best) == same[row] for row in part]))

@@ -18,9 +18,7 @@ class Verification(Objective):
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the loss, weighted by the number of pictures."""
         labels = batch["labels"]
-        output = self.players["model"](
-            pixel_values=batch["pixel_values"], labels=labels, generator=context.generator
-        )
+        output = self.players["model"](pixel_values=batch["pixel_values"], labels=labels, generator=context.generator)
         pictures = torch.tensor(len(labels), device=labels.device)
         log = {name: part.detach() * pictures for name, part in output.losses.items()}
         yield Turn("model", output.loss * pictures, pictures, log)

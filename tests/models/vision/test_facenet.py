@@ -49,6 +49,11 @@ class TestFacenet(ModelTests, Bundles):
         return {"pixel_values": pictures(), "labels": WHO}
 
 
+class TestFacenetWithAProjectionHead(TestFacenet):
+    def config(self):
+        return FacenetConfig(**TINY, mining="hardest", projection_head=True)
+
+
 class TestFacenetWithBatchHard(TestFacenet):
     overfit_ratio = 0.4  # a cosine is at least -1, so that the soft margin never is zero
 
@@ -129,6 +134,18 @@ def test_squared_distance_and_cosine_are_one_threshold():
     for cosine in (-0.3, 0.2, 0.8):
         off = ~torch.eye(len(points), dtype=torch.bool)
         assert torch.equal((found < 2 - 2 * cosine)[off], (points @ points.T > cosine)[off])
+
+
+def test_with_a_projection_head_faces_are_compared_before_it():
+    with seeded():
+        model = FacenetModel(FacenetConfig(**TINY, mining="hardest", projection_head=True)).eval()
+    out = model(pictures(), WHO)
+    pooled = model.trunk(pictures())
+    assert out.image_embeds.shape == (5, 64)
+    torch.testing.assert_close(out.image_embeds, pooled / pooled.norm(dim=1, keepdim=True))
+    projected = model.embedding(pooled)
+    loss, _ = model.metric_loss(projected / projected.norm(dim=1, keepdim=True), WHO)
+    torch.testing.assert_close(out.loss, loss)
 
 
 # Mining
@@ -263,4 +280,4 @@ def test_layers_that_do_not_fit_are_refused():
     with pytest.raises(UsageError, match="layers has a 'dense': known are convolution, pool, local"):
         hfmm.create_model("facenet", layers=[["dense", 4, 3, 1]])
     with pytest.raises(UsageError, match="image_size is 4: nothing is left after 2 layers"):
-        hfmm.create_model("facenet", layers=[["convolution", 4, 3, 1], ["local", 4, 3, 1]], image_size=4)
+        hfmm.create_model("facenet", "deepface", layers=[["convolution", 4, 3, 1], ["local", 4, 3, 1]], image_size=4)

@@ -57,7 +57,6 @@ def varied(image: Image.Image, random: Random, mirror: bool) -> Image.Image:
     return moved(picture, random).point(levels * len(picture.getbands()))
 
 
-
 def moved(image: Image.Image, random: Random) -> Image.Image:
     """A picture turned, zoomed and shifted; its outermost pixels go on where it ends."""
     width, height = image.size

@@ -159,9 +159,10 @@ class FaceDetector(nn.Module):
 
     def proposals(self, pixels: Tensor) -> Tensor:
         """Square windows that P-Net takes for faces. (1, 3, H, W) -> (N, 4), pixels."""
+        height, width = pixels.shape[2:]
         found = [torch.empty(0, 9)]
-        for scale in pyramid(*pixels.shape[2:], self.smallest_face):
-            size = [int(side * scale + 1) for side in pixels.shape[2:]]
+        for scale in pyramid(height, width, self.smallest_face):
+            size = [int(side * scale + 1) for side in (height, width)]
             probabilities, offsets = self.pnet(interpolate(pixels, size, mode="area"))
             rows = windows(probabilities[0], offsets[0], scale)
             found.append(rows[nms(rows[:, :4], rows[:, 4], OVERLAP_OF_A_SIZE)])

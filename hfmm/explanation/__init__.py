@@ -29,15 +29,14 @@ def explain(where: str | Path, image: Image.Image | str | Path, device: str = "c
         UsageError: Nothing to load there, or a task without an explanation.
         DataError: The picture cannot be read.
     """
-    from hfmm.data.images import decode
+    from hfmm.data.images import as_picture
     from hfmm.loading import load
 
     loaded = load(where, device)
     task = loaded.row.tasks[0]
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
-    picture = image if isinstance(image, Image.Image) else decode(Path(image))
-    return EXPLAINERS[task](loaded.model, loaded.processor, picture, **generation)
+    return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **generation)
 
 
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task

@@ -15,7 +15,7 @@ from hfmm.evaluation import captioning, classification, detection, generation
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.loading import load
 from hfmm.metrics import LOWER_IS_BETTER
-from hfmm.results import add_result, read_results, with_reported
+from hfmm.results import add_result, steps_of, with_reported
 
 __all__ = ["Asked", "Outcome", "chosen", "evaluate", "score_model"]
 
@@ -85,12 +85,6 @@ def _seen(trained_on: Mapping[str, Any]) -> list[str]:
     return [caption for captions in examples.column("captions") for caption in captions]
 
 
-def _steps(where: str | Path, recipe: Mapping[str, Any]) -> int | None:
-    """After how many steps the kept weights were taken, as training noted it."""
-    noted = (row["steps"] for row in read_results(Path(where)) if row["how"] == "hfmm train")
-    return next(noted, recipe.get("max_steps"))
-
-
 def evaluate(
     where: str | Path,
     data: str | None = None,
@@ -138,7 +132,7 @@ def evaluate(
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
-        "steps": _steps(where, recipe),
+        "steps": steps_of(Path(where)) or recipe.get("max_steps"),
         "hardware": hardware(),
     }
     return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]

@@ -26,6 +26,7 @@ class PretextKwargs(ImagesKwargs, total=False):
         num_permutations: In how many orders the tiles of a jigsaw puzzle are shown.
         permutations: These orders; the configuration's by default.
         hole_size: Side of the square in the middle that is to be painted.
+        do_normalize_tiles: Give the channels of each tile mean 0 and deviation 1; values from -1 to 1 otherwise.
         do_pretext: Give exams; whole pictures for the encoder otherwise.
     """
 
@@ -38,6 +39,7 @@ class PretextKwargs(ImagesKwargs, total=False):
     num_permutations: int
     permutations: list[list[int]] | None
     hole_size: int
+    do_normalize_tiles: bool
     do_pretext: bool
 
 
@@ -51,8 +53,8 @@ class PretextImageProcessor(CLIPImageProcessorPil):
     | same_image | one, and another of the same picture or of the next one in the batch | 1 for the same (B,) |
     | inpainting | the whole picture | what is in the hole (B, 3, hole_size, hole_size) |
 
-    Tiles are normalized one by one, which takes away what only tells the picture that they are of; pictures to be
-    painted have values from -1 to 1.
+    Tiles are normalized one by one, so that their light and tint tell nothing; whole pictures for the encoder are
+    treated as one tile. Pictures to be painted have values from -1 to 1.
     """
 
     valid_kwargs = PretextKwargs
@@ -66,6 +68,7 @@ class PretextImageProcessor(CLIPImageProcessorPil):
     num_permutations = 100
     permutations = None
     hole_size = 64
+    do_normalize_tiles = True
     do_pretext = True
 
     def __init__(self, **kwargs: Any) -> None:
@@ -100,8 +103,7 @@ class PretextImageProcessor(CLIPImageProcessorPil):
         kwargs = {"do_center_crop": whole, "do_normalize": False} | kwargs
         pictures = super().preprocess(images, *args, **kwargs)["pixel_values"]  # each 3 H W in [0, 1]
         if not exams:
-            values = [2 * picture - 1 if self.task == "inpainting" else normalized(picture) for picture in pictures]
-            return BatchFeature({"pixel_values": values}, tensor_type=wanted)
+            return BatchFeature({"pixel_values": list(map(self.scaled, pictures))}, tensor_type=wanted)
         randoms = [np.random.default_rng(seed) for seed in (range(len(pictures)) if seeds is None else seeds)]
         asked = {
             "relative_position": self.relative_positions,
@@ -141,7 +143,7 @@ class PretextImageProcessor(CLIPImageProcessorPil):
 
     def holes(self, pictures: list[Pixels], randoms: list[np.random.Generator]) -> tuple[Any, Any]:
         """Whole pictures, and what is in the middle of them; the model hides it."""
-        values = [2 * picture - 1 for picture in pictures]
+        values = list(map(centered, pictures))
         top, left = ((side - self.hole_size) // 2 for side in pictures[0].shape[1:])
         hole = np.s_[:, top : top + self.hole_size, left : left + self.hole_size]
         return [value[None] for value in values], [value[hole] for value in values]
@@ -155,8 +157,12 @@ class PretextImageProcessor(CLIPImageProcessorPil):
                 first + place * self.tile_stride + random.integers(self.jitter + 1)
                 for first, place in zip(corner, divmod(cell, self.grid_size), strict=True)
             ]
-            found.append(normalized(np.stack([self._cut(channel, start, random) for channel in picture])))
+            found.append(self.scaled(np.stack([self._cut(channel, start, random) for channel in picture])))
         return np.stack(found)
+
+    def scaled(self, pixels: Pixels) -> Pixels:
+        """Values of a tile or a whole picture as the encoder takes them, from [0, 1]."""
+        return normalized(pixels) if self.do_normalize_tiles else centered(pixels)
 
     def _cut(self, channel: Pixels, start: list[Any], random: np.random.Generator) -> Pixels:
         """A tile of one channel, moved by the color jitter but never out of the picture."""
@@ -169,6 +175,11 @@ class PretextImageProcessor(CLIPImageProcessorPil):
 def neighbor_cell(place: int) -> int:
     """The cell of a 3 x 3 grid that is the `place`-th around the middle, in reading order."""
     return place + (place >= NUM_NEIGHBORS // 2)
+
+
+def centered(pixels: Pixels) -> Pixels:
+    """From [0, 1] to [-1, 1]."""
+    return 2 * pixels - 1
 
 
 def normalized(tile: Pixels) -> Pixels:

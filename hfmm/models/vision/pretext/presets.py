@@ -27,7 +27,7 @@ PRESETS: dict[str, dict[str, dict]] = {
     },
     "tiny_same_image": {
         "config": {**_TOWERS, "task": "same_image"},
-        "processor": {**_NINE_OF_64, "task": "same_image"},
+        "processor": {**_NINE_OF_64, "task": "same_image", "do_normalize_tiles": False},
     },
     "tiny_inpainting": {
         "config": {
@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, dict]] = {
             "bottleneck_size": 256,
             "decoder_sizes": [128, 64, 32],
         },
-        "processor": {"image_size": 64, "task": "inpainting", "hole_size": 32},
+        "processor": {"image_size": 64, "task": "inpainting", "hole_size": 32, "do_normalize_tiles": False},
     },
     "paper": {
         "config": {},
@@ -67,6 +67,6 @@ PRESETS: dict[str, dict[str, dict]] = {
             "pooled_size": 4,
             "adversarial_weight": 0.001,
         },
-        "processor": {"image_size": 128, "task": "inpainting", "hole_size": 64},
+        "processor": {"image_size": 128, "task": "inpainting", "hole_size": 64, "do_normalize_tiles": False},
     },
 }

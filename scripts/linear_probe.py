@@ -19,7 +19,7 @@ from hfmm.evaluation.probe import features, linear_probe
 from hfmm.loading import load
 from hfmm.results import add_result
 
-STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+STRENGTHS = (0.001, 0.01, 0.1)
 SPLITS = ("train", "validation", "test")
 SEED = 0  # of the random weights
 
@@ -37,9 +37,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", required=True, help="with an image and a label column, and three splits")
+    parser.add_argument("--limit", type=int, help="only the first so many pictures of each split")
     given = parser.parse_args()
     loaded, recipe = load(given.run), run_recipe(given.run)
     splits = [hfmm.load_data(given.data, split=split) for split in SPLITS]
+    splits = [split.select(range(min(given.limit or len(split), len(split)))) for split in splits]
     torch.manual_seed(SEED)
     random = type(loaded.model.base_model)(loaded.model.config).eval()
     scores = {

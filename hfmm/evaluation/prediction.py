@@ -49,7 +49,8 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
 
     Returns:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
-        without beams; or probabilities), of detectors `objects`, of encoders `code`; of a generator, `image` is the file that was written.
+        without beams; or probabilities), of detectors `objects`, of encoders `code`; of a generator, `image` is the
+        file that was written.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.

@@ -12,8 +12,8 @@ from hfmm.data.collate import for_task
 from hfmm.data.keyed import keyed_random
 from hfmm.errors import UsageError
 from hfmm.evaluation.base import Asked
-from hfmm.evaluation.pretext import hidden, psnr
 from hfmm.evaluation.prediction import Wanted, predict
+from hfmm.evaluation.pretext import hidden, psnr
 from hfmm.explanation.pretext import explain_pretext
 from hfmm.training.objectives.base import StepContext
 from hfmm.training.objectives.pretext import AdversarialInpainting, Pretext

@@ -107,7 +107,8 @@ def test_permutations_are_distinct_and_differ_in_two_places_at_least(tiles, size
 
 
 def test_the_set_is_stored_in_configuration_and_processor(tmp_path):
-    model, processor = factory.create_model("pretext", "tiny_jigsaw"), factory.create_processor("pretext", "tiny_jigsaw")
+    model = factory.create_model("pretext", "tiny_jigsaw")
+    processor = factory.create_processor("pretext", "tiny_jigsaw")
     assert len(model.config.permutations) == 100
     model.config.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)

@@ -149,7 +149,7 @@ class PretextImageProcessor(CLIPImageProcessorPil):
         return [value[None] for value in values], [value[hole] for value in values]
 
     def tiles(self, picture: Pixels, cells: Sequence[int], random: np.random.Generator) -> Pixels:
-        """Tiles of some cells of a grid that lies anywhere in the picture. (3, H, W) -> (P, 3, tile_size, tile_size)."""
+        """Tiles of some cells of a grid that lies anywhere in the picture. (3, H, W) -> (P, 3, h, w)."""
         corner = [random.integers(side - self.extent + 1) for side in picture.shape[1:]]
         found = []
         for cell in cells:

@@ -1,7 +1,7 @@
 """Presets of the pretext tasks.
 
-`tiny` is a jigsaw puzzle of 2 x 2 tiles and all their 24 orders, for pictures of 32 pixels; the other `tiny_` presets
-ask their questions of the same encoder, that of the small backbone's own preset, about pictures of 64 pixels. `paper` (relative position),
+`tiny` is a jigsaw puzzle of 2 x 2 tiles and all their 24 orders, for pictures of 32 pixels; the presets `tiny_...` ask
+the same encoder, that of the small backbone's own preset, about pictures of 64 pixels. `paper` (relative position),
 `paper_jigsaw` and `paper_inpainting` have the published heads and pictures; the encoder is a ResNet of 18 layers in the
 place of AlexNet, and for inpainting five convolutions of stride 2, as published.
 """

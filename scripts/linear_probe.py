@@ -48,12 +48,13 @@ def main() -> None:
         "probe": accuracy(loaded.model.base_model, loaded.processor, splits),
         "probe_of_random_weights": accuracy(random, loaded.processor, splits),
     }
+    limited = f" (the first {given.limit} of each split)" if given.limit else ""
     row = {
         "data": Path(given.data).name,
         "split": SPLITS[-1],
         "examples": sum(example.get("label") is not None for example in map(splits[-1].peek, range(len(splits[-1])))),
         "metrics": scores,
-        "how": f"scripts/linear_probe.py, recipe {recipe.get('name', 'default')}",
+        "how": f"scripts/linear_probe.py, recipe {recipe.get('name', 'default')}{limited}",
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),

@@ -19,7 +19,7 @@ from hfmm.evaluation.probe import features, linear_probe
 from hfmm.loading import load
 from hfmm.results import add_result
 
-STRENGTHS = (0.001, 0.01, 0.1)
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 SPLITS = ("train", "validation", "test")
 SEED = 0  # of the random weights
 

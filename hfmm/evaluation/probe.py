@@ -52,7 +52,7 @@ def fit_probe(features: Tensor, labels: Tensor, strength: float = 1.0) -> Probe:
     weight = torch.zeros(count, features.shape[1], dtype=torch.double, requires_grad=True)
     bias = torch.zeros(count, dtype=torch.double, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=STEPS, tolerance_grad=1e-6, tolerance_change=1e-10, line_search_fn="strong_wolfe"
+        [weight, bias], max_iter=STEPS, tolerance_grad=1e-7, tolerance_change=1e-12, line_search_fn="strong_wolfe"
     )
 
     def closure() -> float:

@@ -12,6 +12,7 @@ from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
+from hfmm.explanation.pretext import explain_pretext
 
 __all__ = ["Explanation", "explain"]
 
@@ -42,6 +43,7 @@ def explain(where: str | Path, image: Image.Image | str | Path, device: str = "c
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-captioning": explain_caption,
     "image-classification": explain_class,
+    "image-feature-extraction": explain_pretext,
     "object-detection": explain_detection,
     "unconditional-image-generation": explain_generator,
 }

@@ -48,7 +48,8 @@ class AdversarialInpainting(Pretext):
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """Two turns: the discriminator's, then the painters'."""
         encoder, head, discriminator = (self.players[name] for name in ("encoder", "head", "discriminator"))
-        own, truth = context.unwrap(head), batch["labels"]
+        own: Any = context.unwrap(head)
+        truth = batch["labels"]
         pictures = torch.tensor(len(truth), device=truth.device)
         painted = head(encoder(own.hide(batch["pixel_values"][:, 0])).last_hidden_state)
         real = own.adversarial_loss(discriminator(truth), is_real=True)

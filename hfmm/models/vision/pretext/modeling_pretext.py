@@ -241,6 +241,7 @@ class PretextForPreTraining(PretextPreTrainedModel):
     def __init__(self, config: PretextConfig) -> None:
         super().__init__(config)
         self.encoder = PretextModel(config)
+        self.head: Any
         channels = self.encoder.backbone.channels[-1]
         if config.task == "inpainting":
             self.head = PretextInpaintingHead(config, channels)
@@ -276,7 +277,8 @@ class PretextForPreTraining(PretextPreTrainedModel):
         losses = {"cross_entropy": cross_entropy(logits.float(), labels)}
         loss = losses["cross_entropy"]
         if self.config.contrastive_weight and self.config.task == "same_image":
-            losses["nt_xent"] = nt_xent(*features[labels == 1].unbind(1), self.config.temperature)
+            first, second = features[labels == 1].unbind(1)
+            losses["nt_xent"] = nt_xent(first, second, self.config.temperature)
             loss = loss + self.config.contrastive_weight * losses["nt_xent"]
         return PretextOutput(loss=loss, losses=losses, logits=logits)
 

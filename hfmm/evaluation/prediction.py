@@ -41,7 +41,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, search or compare pictures, or draw new ones: what the model's task is.
+    """Caption, classify, search, compare or encode pictures, or draw new ones: what the model's task is.
 
     Args:
         where: Run directory or repository.
@@ -51,7 +51,7 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
     Returns:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
         without beams; or probabilities), of verifiers the other pictures and their cosines, of detectors `objects`; of
-        a generator, `image` is the file that was written.
+        encoders `code`; of a generator, `image` is the file that was written.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -129,6 +129,16 @@ def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     return [{"image": str(path), "objects": listed(row)} for path, row in zip(paths, found, strict=True)]
 
 
+def _encoded(loaded: Loaded, wanted: Wanted) -> Rows:
+    rows = []
+    for path in _pictures(loaded, wanted):
+        inputs = loaded.processor([_read(path)], do_pretext=False, return_tensors="pt").to(loaded.model.device)
+        with torch.inference_mode():
+            code = loaded.model.base_model(**inputs).pooler_output[0]
+        rows.append({"image": str(path), "code": code.tolist()})
+    return rows
+
+
 def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
     """Write pictures of a generator, numbered from 0."""
     if wanted.output is None:
@@ -146,6 +156,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "face-verification": _compared,
     "image-captioning": _captioned,
     "image-classification": _classified,
+    "image-feature-extraction": _encoded,
     "object-detection": _searched,
     "unconditional-image-generation": _drawn,
 }

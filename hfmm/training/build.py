@@ -34,6 +34,7 @@ NEEDED_COLUMNS = {
     "face-verification": ("image", "label"),
     "image-captioning": ("image", "captions"),
     "image-classification": ("image", "label"),
+    "image-feature-extraction": ("image",),
     "object-detection": ("image", "objects"),
     "unconditional-image-generation": ("image",),
 }

@@ -12,6 +12,8 @@ OBJECTIVES = {
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
     "verification": ("verification", "Verification"),
+    "pretext": ("pretext", "Pretext"),
+    "pretext_adversarial": ("pretext", "AdversarialInpainting"),
 }
 
 

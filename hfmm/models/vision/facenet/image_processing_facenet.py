@@ -67,6 +67,6 @@ def moved(image: Image.Image, random: Random) -> Image.Image:
     padded = Image.fromarray(np.pad(np.asarray(image), ((edge, edge), (edge, edge), (0, 0)), mode="edge"))
     across, along = cos(angle) / zoom, sin(angle) / zoom
     x, y = edge + width / 2 + right, edge + height / 2 + down  # what is seen in the middle
-    affine = (across, along, x - across * width / 2 - along * height / 2)
-    affine += (-along, across, y + along * width / 2 - across * height / 2)
+    left, top = x - across * width / 2 - along * height / 2, y + along * width / 2 - across * height / 2
+    affine = (across, along, left, -along, across, top)
     return padded.transform((width, height), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR)

@@ -199,6 +199,8 @@ class FacenetPreTrainedModel(PreTrainedModel):
 class FacenetModel(FacenetPreTrainedModel):
     """Faces to the unit sphere; with `layers`, by what DeepFace's F7 says of them."""
 
+    feature_maxima: Tensor  # of DeepFace's features over its training set
+
     def __init__(self, config: FacenetConfig) -> None:
         super().__init__(config)
         self.trunk = BackboneTrunk(config) if config.layers is None else DeepfaceTrunk(config)

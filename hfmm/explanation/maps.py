@@ -50,10 +50,10 @@ def point_map(
     present = sorted({label for label in labels if label is not None})
     if not 0 < len(present) <= NAMED:
         return sheet
-    return below([sheet, _key([(color_of(label), names[label]) for label in present], side)])
+    return below([sheet, color_key([(color_of(label), names[label]) for label in present], side)])
 
 
-def _key(entries: Sequence[tuple[Color, str]], width: int) -> Image.Image:
+def color_key(entries: Sequence[tuple[Color, str]], width: int) -> Image.Image:
     """Colored dots with names, in columns as wide as the longest."""
     step = FONT_SIZE + 6
     longest = max(int(font().getlength(name)) for _, name in entries) + 5 * DOT + MARGIN

@@ -41,6 +41,7 @@ CSS = """
 #looked .thumbnail-item img, #matches .thumbnail-item img { height: auto; object-fit: contain }
 #looked .caption-label, #matches .caption-label {
   position: static; max-width: none; border: 0; white-space: normal; text-align: center; font-size: .9rem }
+#looked .grid-container, #matches .grid-container { align-items: start; grid-template-rows: none; height: auto }
 @media (max-width: 640px) {
   #matches .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) }
 }
@@ -81,7 +82,8 @@ class Desk:
             model: Name of the detector or segmenter.
 
         Returns:
-            The picture with boxes or tints over it; what was found, with its score and box in pixels, or its share.
+            The picture with boxes or tints over it; what was found, with its score and [x0, y0, x1, y1] in pixels, or the
+            share of the picture that it takes.
         """
         with told():
             return find(self._seer(model), given(picture))
@@ -204,17 +206,18 @@ def classify_tab(desk: Desk, names: list[str]) -> None:
 
 def find_tab(desk: Desk, names: list[str]) -> None:
     """Detect and segment."""
-    with gr.Tab("Detect and segment", id="find"), gr.Row():
+    with gr.Tab("Find", id="find"), gr.Row():
         with gr.Column(scale=2, min_width=280):
             picture = picture_input("Picture", "scene")
             model = gr.Dropdown(names, value=names[0], label="Detector or segmenter", elem_id="finder")
             ask = gr.Button("Find", variant="primary", elem_id="ask_find")
             examples(picture)
         with gr.Column(scale=3, min_width=280):
-            drawn = gr.Image(label="What is where", format="png", interactive=False, elem_id="drawn", buttons=[])
+            drawn = drawing("What is where", "drawn")
             things = gr.Dataframe(
-                headers=["what", "how sure, or how much", "box in pixels"],
+                headers=["what", "score", "where"],
                 datatype=["str", "str", "str"],
+                column_widths=["35%", "20%", "45%"],
                 label="Found",
                 wrap=True,
                 interactive=False,
@@ -225,7 +228,7 @@ def find_tab(desk: Desk, names: list[str]) -> None:
 
 def faces_tab(desk: Desk, names: list[str]) -> None:
     """Who is who."""
-    with gr.Tab("Who is who", id="faces"):
+    with gr.Tab("Faces", id="faces"):
         model = gr.Dropdown(names, value=names[0], label="Model", elem_id="embedder")
         with gr.Row():
             first, second = picture_input("A face", "face"), picture_input("Another", "other")
@@ -244,23 +247,19 @@ def faces_tab(desk: Desk, names: list[str]) -> None:
 
 def map_tab(desk: Desk, names: list[str]) -> None:
     """The map of a picture collection."""
-    with gr.Tab("Map of pictures", id="map"), gr.Row():
+    with gr.Tab("Map", id="map"), gr.Row():
         with gr.Column(scale=2, min_width=280):
             pictures = several(f"Pictures, {LEAST} to {MOST}", MOST, "pictures")
             model = gr.Dropdown(names, value=names[0], label="Model", elem_id="mapper")
             ask = gr.Button("Map", variant="primary", elem_id="ask_map")
             if EXAMPLES:
-                gr.Examples([[[str(path) for path in EXAMPLES]]], [pictures], api_visibility="private")
+                scenes = [[[str(path) for path in EXAMPLES]]]
+                names_of = [f"{len(EXAMPLES)} drawn scenes"]
+                gr.Examples(scenes, [pictures], example_labels=names_of, api_visibility="private")
         with gr.Column(scale=3, min_width=280):
-            chart = gr.Image(label="Alike lie together", format="png", interactive=False, elem_id="chart", buttons=[])
-            nearest = gr.Image(
-                label="Pictures, and those nearest to each by the distance of their codes",
-                format="png",
-                interactive=False,
-                elem_id="nearest",
-                buttons=[],
-            )
-        ask.click(desk.map, [pictures, model], [chart, nearest], api_name="map", **LIMITS)
+            laid_out = drawing("What the model takes to be alike lies together", "chart")
+            nearest = drawing("Pictures, each with those nearest to it and the distances of their codes", "nearest")
+        ask.click(desk.map, [pictures, model], [laid_out, nearest], api_name="map", **LIMITS)
 
 
 def picture_input(label: str, elem_id: str) -> gr.Image:
@@ -268,6 +267,12 @@ def picture_input(label: str, elem_id: str) -> gr.Image:
     return guarded(
         gr.Image(label=label, sources=["upload", "clipboard"], height=300, elem_id=elem_id, buttons=[], min_width=280)
     )
+
+
+def drawing(label: str, elem_id: str) -> gr.Image:
+    """Where a visitor sees a drawn picture, its label above it so that it covers nothing."""
+    gr.Markdown(label)
+    return gr.Image(label=label, show_label=False, format="png", interactive=False, elem_id=elem_id, buttons=[])
 
 
 def several(label: str, most: int, elem_id: str) -> gr.File:

@@ -23,7 +23,7 @@ SHARED = "shared"  # the folder of what several apps use
 PARTS = "parts"  # the package of a published app that holds the modules of ours which it needs
 OURS = re.compile(r"^from (hfmm(?:\.\w+)+) import", re.MULTILINE)
 MODELS = "models.json"  # what the app shows: names or folders, and whether they bring code
-WRITTEN = ("*.py", MODELS, "README.md", "requirements.txt", "examples/*", f"{PARTS}/*.py")  # and replaced when published again
+WRITTEN = ("*.py", f"{PARTS}/*.py", MODELS, "README.md", "requirements.txt", "examples/*")  # and replaced next time
 
 
 def app_of(row: Row) -> Path:

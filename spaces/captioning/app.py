@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-sys.path.append(str(HERE.parent / "shared"))  # a published app has these files beside it
+sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))  # a published app has these files beside it
 
 import gradio as gr  # after the lines above, which it and the others need
 import serving
@@ -25,6 +24,7 @@ from uploads import guarded, refusal
 
 __all__ = ["build", "entry", "launch"]  # what `hfmm demo` takes
 
+HERE = Path(__file__).resolve().parent
 EXAMPLES = sorted((HERE / "examples").glob("*.png"))
 CSS = """
 #caption textarea { font-size: 1.15rem; font-weight: 600 }

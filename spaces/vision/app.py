@@ -1,7 +1,7 @@
 """Vision: classes and why, objects and regions, whether two faces are one person, and the map of a picture collection.
 
-Runs with gradio, transformers and scikit-learn alone once it is published; in a checkout it imports hfmm. The models are
-named in `models.json` beside this file, or in the environment variable HFMM_MODELS: repositories (`user/name`, or
+Published, it runs with gradio, transformers and scikit-learn alone; in a checkout it imports hfmm. The models are named
+in `models.json` beside this file, or in the environment variable HFMM_MODELS: repositories (`user/name`, or
 `user/name@commit`) or folders, separated by commas. HFMM_TRUST_REMOTE_CODE=1 lets them bring their own code; a
 repository must then be pinned to a commit.
 """
@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-sys.path.append(str(HERE.parent / "shared"))  # a published app has these files beside it
+sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))  # a published app has these files beside it
 
 import gradio as gr  # after the lines above, which it and the others need
 import serving
@@ -30,13 +29,14 @@ __all__ = ["build", "entry", "launch"]  # what `hfmm demo` takes
 
 MOST, LEAST = 64, 4  # pictures of a map
 GALLERY = 32  # faces to search
+HERE = Path(__file__).resolve().parent
 EXAMPLES = sorted((HERE / "examples").glob("*.png"))
 LIMITS = {"concurrency_limit": MAX_RUNNING, "concurrency_id": "vision"}
 CSS = """
 #verdict textarea { font-size: 1.15rem; font-weight: 600 }
 #things * { font-family: var(--font) !important; overflow-wrap: anywhere }
 /* galleries as tall as what they hold, words under the pictures */
-#looked .grid-wrap, #matches .grid-wrap { max-height: none; overflow: visible; padding-top: 1.8rem }
+#looked .grid-wrap, #matches .grid-wrap { min-height: 0; max-height: none; overflow: visible; padding-top: 1.8rem }
 #looked .thumbnail-item, #matches .thumbnail-item { aspect-ratio: auto; height: auto; background: none }
 #looked .thumbnail-item img, #matches .thumbnail-item img { height: auto; object-fit: contain }
 #looked .caption-label, #matches .caption-label {
@@ -68,8 +68,8 @@ class Desk:
             model: Name of the classifier.
 
         Returns:
-            The likeliest classes with their probabilities; what the model saw, and of a Vision Transformer the same lit
-            where it looked.
+            The likeliest classes with their probabilities; what the model saw, and of a Vision Transformer the same
+            lit where it looked.
         """
         with told():
             return classify(self._seer(model), given(picture))

@@ -26,7 +26,12 @@ from hfmm.explanation.media import color_of, enlarged, with_mask
 from hfmm.explanation.overlay import overlay, seen_by
 from hfmm.explanation.tsne import grid_places, tsne
 
-CLASSIFIER, DETECTOR, SEGMENTER, EMBEDDER = "ForImageClassification", "ForObjectDetection", "ForSemanticSegmentation", ""
+CLASSIFIER, DETECTOR, SEGMENTER, EMBEDDER = (
+    "ForImageClassification",
+    "ForObjectDetection",
+    "ForSemanticSegmentation",
+    "",
+)
 LOADERS = {  # by how the name of a model's class ends
     CLASSIFIER: AutoModelForImageClassification,
     DETECTOR: AutoModelForObjectDetection,
@@ -77,7 +82,7 @@ def entry(model: Any, processor: Any, where: str) -> Seer:
 
 
 def classify(seer: Seer, picture: Image.Image) -> tuple[dict[str, float], Panels]:
-    """The likeliest classes with their probabilities, what the model saw, and, of a Vision Transformer, where it looked."""
+    """The likeliest classes with their probabilities; what the model saw, and, of a Vision Transformer, looked at."""
     data = explain_class(seer.model, seer.processor, picture).data
     seen = seen_by(seer.processor, picture)
     panels = [(seen, "what it saw")]

@@ -47,7 +47,9 @@ def recipe_of(
     plain = resolve(name, recipe, config)
     values = plain.to_dict()
     given = flags.get("data")
-    if given is not None and Path(given).name != Path(plain.data.name).name:  # what was said of the recipe's own is void
+    if (
+        given is not None and Path(given).name != Path(plain.data.name).name
+    ):  # what was said of the recipe's own is void
         values["data"] |= {
             name: asdict(DataSection())[name] for name in ("options", "columns", "captions", "augmentation")
         }

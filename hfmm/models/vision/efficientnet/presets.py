@@ -36,7 +36,7 @@ PRESETS: dict[str, dict[str, dict]] = {
             "image_size": 64,
             "width_coefficient": 0.5,
             "depth_coefficient": 0.4,
-            "hidden_dim": 320,
+            "hidden_dim": 640,
             "dropout_rate": 0.1,
             "num_labels": 64,
         },

@@ -82,8 +82,8 @@ class Desk:
             model: Name of the detector or segmenter.
 
         Returns:
-            The picture with boxes or tints over it; what was found, with its score and [x0, y0, x1, y1] in pixels, or the
-            share of the picture that it takes.
+            The picture with boxes or tints over it; what was found, with its score and [x0, y0, x1, y1] in pixels, or
+            the share of the picture that it takes.
         """
         with told():
             return find(self._seer(model), given(picture))

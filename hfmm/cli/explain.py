@@ -16,7 +16,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("run", help="a run directory or a Hub repository")
     parser.add_argument("--image", help="a picture to predict on")
     parser.add_argument("--data", help="pictures to map by what the model makes of them, with their nearest neighbors")
-    parser.add_argument("--split", default="test", help="of the data; test by default")
+    parser.add_argument("--split", help="of the data; test by default")
     parser.add_argument("--limit", type=int, help=f"how many pictures to map, {MAPPED} by default")
     parser.add_argument("--output", required=True, help="a .png, .html or .json file")
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
@@ -24,6 +24,10 @@ def run(words: Sequence[str]) -> int:
     given = parser.parse(words)
     if (given.image is None) == (given.data is None):
         raise UsageError("hfmm explain: give --image FILE to explain a prediction, or --data D to map pictures")
+    other, flags = ("image", ["num_beams"]) if given.data else ("data", ["split", "limit"])
+    stray = next((flag for flag in flags if getattr(given, flag) is not None), None)
+    if stray:
+        raise UsageError(f"hfmm explain: --{stray.replace('_', '-')} goes with --{other}")
     from hfmm.explanation import explain
 
     asked = _collection(given) if given.data else _picture(given)
@@ -47,5 +51,5 @@ def _collection(given: Namespace) -> dict[str, Any]:
 
     if given.limit is not None and given.limit < FEWEST:
         raise UsageError(f"--limit {given.limit}: a map needs {FEWEST} pictures or more")
-    examples = load(given.data, given.split)
+    examples = load(given.data, given.split or "test")
     return {"data": examples.select(range(min(given.limit or MAPPED, len(examples))))}

@@ -5,10 +5,13 @@ Axes: B batch, H heads, T tokens, N patches.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
+
+_SWITCH = Lock()  # threads of an app share a model
 
 
 def attention_rollout(attentions: Sequence[Tensor]) -> Tensor:
@@ -62,9 +65,10 @@ def _is_other(attention: Tensor, batch: int, patches: int) -> bool:
 @contextmanager
 def eager(model: Any) -> Iterator[None]:
     """Attention that is computed step by step meanwhile, since fused kernels return no weights."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
+    with _SWITCH:
+        before = model.config._attn_implementation
+        model.set_attn_implementation("eager")
+        try:
+            yield
+        finally:
+            model.set_attn_implementation(before)

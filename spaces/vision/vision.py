@@ -97,11 +97,13 @@ def find(seer: Seer, picture: Image.Image) -> tuple[Image.Image, list[list[Any]]
         return segment(seer, picture)
     (found,) = find_objects(seer.model, seer.processor, [picture])
     drawn, _ = boxes_over(picture, found, SIDE)
-    rows = [
-        [thing["label"], f"{thing['score']:.2f}", ", ".join(f"{side:.0f}" for side in thing["box"])]
-        for thing in listed(found)
-    ]
-    return drawn, rows
+    return drawn, [_row(thing) for thing in listed(found)]
+
+
+def _row(thing: dict[str, Any]) -> list[str]:
+    """An object as cells: what (with its attribute, where the model tells one), score, box."""
+    name = " ".join(filter(None, (thing.get("attribute"), thing["label"])))
+    return [name, f"{thing['score']:.2f}", ", ".join(f"{side:.0f}" for side in thing["box"])]
 
 
 @torch.inference_mode()

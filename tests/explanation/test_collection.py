@@ -59,6 +59,8 @@ def test_a_map_from_the_command_line_with_its_numbers(run, tmp_path, capsys):
     ("words", "message"),
     [
         (["--data", "digits", "--limit", "3"], "--limit 3: a map needs 4 pictures or more"),
+        (["--data", "digits", "--num-beams", "3"], "--num-beams goes with --image"),
+        (["--image", "a.png", "--limit", "9"], "--limit goes with --data"),
         ([], "give --image FILE to explain a prediction, or --data D"),
         (["--data", "digits", "--image", "a.png"], "give --image FILE to explain a prediction, or --data D"),
     ],

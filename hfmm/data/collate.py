@@ -68,14 +68,14 @@ class CaptionCollator:
 
 
 class PictureCollator:
-    """Lets the processor make tensors of pictures alone; binary ones are drawn anew at each visit."""
+    """Lets the processor make tensors of pictures alone; binary pixels and exams are drawn anew at each visit."""
 
     def __init__(self, processor: Any) -> None:
-        """Take the image processor of a generator, called with pictures, `seeds` and `return_tensors`."""
+        """Take an image processor that is called with pictures, `seeds` and `return_tensors`."""
         self.processor = processor
 
     def draw(self, example: Example, random: Random) -> Example:
-        """Draw the seed of an example's binary pixels.
+        """Draw the seed of what the processor draws.
 
         Returns:
             `id`, `image` and `seed`.
@@ -91,11 +91,11 @@ class PictureCollator:
         """Make a batch.
 
         Returns:
-            `pixel_values` (B, channels, height, width) and `example_ids` (B strings).
+            What the processor makes, `pixel_values` and with exams their `labels`, and `example_ids` (B strings).
         """
         seeds = [example["seed"] for example in drawn]
         batch = self.processor([example["image"] for example in drawn], seeds=seeds, return_tensors="pt")
-        return {"pixel_values": batch["pixel_values"], "example_ids": [example["id"] for example in drawn]}
+        return {**batch, "example_ids": [example["id"] for example in drawn]}
 
 
 class ClassCollator:
@@ -187,6 +187,7 @@ Collator = AugmentedCollator | CaptionCollator | PictureCollator | ClassCollator
 _COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
     "image-captioning": CaptionCollator,
     "image-classification": lambda processor, captions: ClassCollator(processor),
+    "image-feature-extraction": lambda processor, captions: PictureCollator(processor),
     "object-detection": lambda processor, captions: ObjectCollator(processor),
     "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),
 }

@@ -40,7 +40,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify or search pictures, or draw new ones: what the model's task is.
+    """Caption, classify, search or encode pictures, or draw new ones: what the model's task is.
 
     Args:
         where: Run directory or repository.
@@ -49,7 +49,8 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
 
     Returns:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
-        without beams; or probabilities), of detectors `objects`; of a generator, `image` is the file that was written.
+        without beams; or probabilities), of detectors `objects`, of encoders `code`; of a generator, `image` is the
+        file that was written.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -113,6 +114,16 @@ def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     return [{"image": str(path), "objects": listed(row)} for path, row in zip(paths, found, strict=True)]
 
 
+def _encoded(loaded: Loaded, wanted: Wanted) -> Rows:
+    rows = []
+    for path in _pictures(loaded, wanted):
+        inputs = loaded.processor([_read(path)], do_pretext=False, return_tensors="pt").to(loaded.model.device)
+        with torch.inference_mode():
+            code = loaded.model.base_model(**inputs).pooler_output[0]
+        rows.append({"image": str(path), "code": code.tolist()})
+    return rows
+
+
 def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
     """Write pictures of a generator, numbered from 0."""
     if wanted.output is None:
@@ -129,6 +140,7 @@ def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
 PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "image-captioning": _captioned,
     "image-classification": _classified,
+    "image-feature-extraction": _encoded,
     "object-detection": _searched,
     "unconditional-image-generation": _drawn,
 }

@@ -13,6 +13,7 @@ from hfmm.explanation.classification import explain_class
 from hfmm.explanation.collection import explain_collection
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
+from hfmm.explanation.pretext import explain_pretext
 
 if TYPE_CHECKING:
     from hfmm.data.examples import Examples
@@ -40,7 +41,7 @@ def explain(
         UsageError: Neither or both are given, nothing to load there, or a task without an explanation.
         DataError: A picture cannot be read.
     """
-    from hfmm.data.images import decode
+    from hfmm.data.images import as_picture
     from hfmm.loading import load
 
     if (image is None) == (data is None):
@@ -53,13 +54,13 @@ def explain(
         return explain_collection(loaded.model, loaded.processor, data, **options)
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
-    picture = image if isinstance(image, Image.Image) else decode(Path(image))  # type: ignore[arg-type]
-    return EXPLAINERS[task](loaded.model, loaded.processor, picture, **options)
+    return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **options)  # type: ignore[arg-type]
 
 
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-captioning": explain_caption,
     "image-classification": explain_class,
+    "image-feature-extraction": explain_pretext,
     "object-detection": explain_detection,
     "unconditional-image-generation": explain_generator,
 }

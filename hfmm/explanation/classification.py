@@ -1,13 +1,14 @@
-"""Why this class: the likeliest classes with their probabilities, as bars beside the picture and what was looked at."""
+"""Why this class: the likeliest classes as bars beside the picture, and where the model looked."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
 from hfmm.explanation.base import Explanation
-from hfmm.explanation.drawing import FONT_SIZE, INK, MARGIN, PAPER, font
+from hfmm.explanation.drawing import FONT_SIZE, INK, MARGIN, PAPER, below, font, panels
 from hfmm.explanation.overlay import SIDE, overlay, seen_by
 from hfmm.explanation.rollout import input_attention
 
@@ -27,22 +28,36 @@ def explain_class(model: Any, processor: Any, image: Image.Image, truth: str | N
 
     Returns:
         `data` has `labels` and `probabilities`, the likeliest first, and of a Vision Transformer `attention` (h, w),
-        the class token's rollout over the patches (Dosovitskiy et al. 2021, figure 6).
+        the class token's rollout over the patches (Dosovitskiy et al. 2021, figure 6); of a model that returns
+        `mask_attentions`, `masks`: of each attention module its mask, (h, w), a mean over channels.
     """
     inputs = processor([image], return_tensors="pt").to(model.device)
     with torch.inference_mode():
-        probabilities = model(**inputs).logits.float().softmax(-1)[0]
+        output = model(**inputs)
+    probabilities = output.logits.float().softmax(-1)[0]
     best = probabilities.topk(min(LIKELIEST, len(probabilities)))
     labels = [model.config.id2label[index] for index in best.indices.tolist()]
     shares = best.values.tolist()
-    data = {"labels": labels, "probabilities": [round(share, 6) for share in shares]}
+    data: dict[str, Any] = {"labels": labels, "probabilities": [round(share, 6) for share in shares]}
     shown = [seen_by(processor, image)]
     attention = input_attention(model, inputs["pixel_values"])
     if attention is not None:
         weights = attention[0].cpu().numpy()
         data["attention"] = weights.round(6).tolist()
         shown.append(overlay(shown[0], weights))
-    return Explanation(labels[0], bars(shown, labels, shares, truth), data)
+    sheet = bars(shown, labels, shares, truth)
+    masks = [mask[0].float().mean(0).cpu().numpy() for mask in output.get("mask_attentions") or ()]  # each h w
+    if masks:
+        data["masks"] = [mask.round(6).tolist() for mask in masks]
+        sheet = below([sheet, masked(shown[0], masks)])
+    return Explanation(labels[0], sheet, data)
+
+
+def masked(picture: Image.Image, masks: Sequence[np.ndarray]) -> Image.Image:
+    """A panel a mask (h, w): the picture, darkest where the mask is lowest and as it is where the mask is highest."""
+    lit = [overlay(picture, mask - mask.min()) for mask in masks]
+    texts = [f"mask {number}, {len(mask)} x {mask.shape[1]}" for number, mask in enumerate(masks, 1)]
+    return panels(lit, texts, columns=min(len(masks), 3), side=SIDE)
 
 
 def bars(

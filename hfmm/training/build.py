@@ -32,6 +32,7 @@ from hfmm.training.recipe import LoraSection, Recipe
 NEEDED_COLUMNS = {
     "image-captioning": ("image", "captions"),
     "image-classification": ("image", "label"),
+    "image-feature-extraction": ("image",),
     "object-detection": ("image", "objects"),
     "unconditional-image-generation": ("image",),
 }

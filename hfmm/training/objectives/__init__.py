@@ -11,6 +11,8 @@ OBJECTIVES = {
     "classification": ("classification", "Classification"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
+    "pretext": ("pretext", "Pretext"),
+    "pretext_adversarial": ("pretext", "AdversarialInpainting"),
 }
 
 

@@ -78,8 +78,10 @@ class Row(NamedTuple):
         return tuple(import_module(f"{self.folder}.presets").PRESETS)
 
 
-def _tool(name: str, title: str, year: int, paper: str, tasks: tuple[str, ...], *source: str) -> Row:
-    return Row(name, title, "tool", year, paper, "tool", tasks, source)
+def _tool(
+    name: str, title: str, year: int, paper: str, tasks: tuple[str, ...], *source: str, status: str = "planned"
+) -> Row:
+    return Row(name, title, "tool", year, paper, "tool", tasks, source, status)
 
 
 def _reference(name: str, title: str, year: int, paper: str, source: tuple[str, ...], note: str) -> Row:
@@ -229,9 +231,10 @@ ROWS: tuple[Row, ...] = (
     Row("llava_1_5", "LLaVA-1.5", "generalist", 2023, "arXiv:2310.03744", "transformers", ("image-text-to-text",),
         ("S0:34",)),
     # tools
-    _tool("tsne", "t-SNE and neighbors of codes", 2008, "van der Maaten and Hinton, JMLR", FEATURES, "S0:14", "S3:15"),
+    _tool("tsne", "t-SNE and neighbors of codes", 2008, "van der Maaten and Hinton, JMLR", FEATURES, "S0:14", "S3:15",
+          status="ready"),
     _tool("attention_overlay", "Attention of each word", 2015, "arXiv:1502.03044", CAPTIONS, "S0:2f"),
-    _tool("attention_rollout", "Attention rollout", 2020, "arXiv:2005.00928", CLASSES, "S2:37a"),
+    _tool("attention_rollout", "Attention rollout", 2020, "arXiv:2005.00928", CLASSES, "S2:37a", status="ready"),
     _tool("word_neighbors", "Word neighbors", 2015, "arXiv:1411.4555", ("word-embedding",), "S1:1b", "S4:11c"),
     _tool("prediction_cards", "Prediction cards", 2021, "arXiv:2103.00020", ZERO_SHOT, "S2:10c"),
     _tool("cosine_matrix", "Cosine matrix", 2021, "arXiv:2103.00020", RETRIEVAL, "S2:10e"),

@@ -5,7 +5,8 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
-from transformers import CLIPImageProcessorPil, PreTrainedConfig, PreTrainedModel, ProcessorMixin
+import transformers
+from transformers import PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -151,7 +152,7 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         name: An architecture of the catalogue.
         preset: One of its presets.
         captions: The corpus of a word-level vocabulary; the built-in scenes grammar's words when there is none.
-        overrides: Settings of the processor.
+        overrides: Settings of the processor; `image_size` may be a side or [height, width].
 
     Raises:
         UsageError: An unknown name, preset or setting.
@@ -169,15 +170,16 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         return processor.from_corpus(captions, **settings)
     size = settings.pop("image_size")
     kind = _image_processor_class(row)
-    square = {"height": size, "width": size}
-    return kind(size=square if kind.default_to_square else {"shortest_edge": size}, crop_size=square, **settings)
+    height, width = size if isinstance(size, list | tuple) else (size, size)
+    whole = {"height": height, "width": width}
+    return kind(size=whole if kind.default_to_square else {"shortest_edge": size}, crop_size=whole, **settings)
 
 
 def _image_processor_class(row: Row) -> Any:
-    """The image processor that the catalogue gives: an own one, or that of CLIP."""
+    """The image processor that the catalogue gives: an own one, or one of transformers."""
     name = dict(row.processors)["AutoImageProcessor"]
     if not name.startswith(row.stem):
-        return CLIPImageProcessorPil
+        return getattr(transformers, name)
     return getattr(import_module(f"{row.folder}.image_processing_{row.name}"), name)
 
 

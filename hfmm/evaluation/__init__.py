@@ -11,7 +11,7 @@ from hfmm.data.examples import Examples
 from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
-from hfmm.evaluation import captioning, classification, detection, generation
+from hfmm.evaluation import captioning, classification, detection, generation, segmentation
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.loading import load
 from hfmm.metrics import LOWER_IS_BETTER
@@ -48,6 +48,7 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     "image-captioning": captioning.score_captioner,
     "image-classification": classification.score_classifier,
     "object-detection": detection.score_detector,
+    "image-segmentation": segmentation.score_segmenter,
     "unconditional-image-generation": generation.score_generator,
 }
 

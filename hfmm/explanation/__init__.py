@@ -12,6 +12,7 @@ from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
+from hfmm.explanation.segmentation import explain_segmentation
 
 __all__ = ["Explanation", "explain"]
 
@@ -44,5 +45,6 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-captioning": explain_caption,
     "image-classification": explain_class,
     "object-detection": explain_detection,
+    "image-segmentation": explain_segmentation,
     "unconditional-image-generation": explain_generator,
 }

@@ -33,6 +33,7 @@ NEEDED_COLUMNS = {
     "image-captioning": ("image", "captions"),
     "image-classification": ("image", "label"),
     "object-detection": ("image", "objects"),
+    "image-segmentation": ("image", "mask"),
     "unconditional-image-generation": ("image",),
 }
 
@@ -155,7 +156,7 @@ def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes."""
     if isinstance(processor, ProcessorMixin):
         return {"vocab_size": len(processor.tokenizer)}
-    if row.tasks[0] not in ("image-classification", "object-detection"):
+    if row.tasks[0] not in ("image-classification", "object-detection", "image-segmentation"):
         return {}
     names = class_names(examples)
     return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}

@@ -11,6 +11,7 @@ OBJECTIVES = {
     "classification": ("classification", "Classification"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
+    "segmentation": ("segmentation", "Segmentation"),
 }
 
 

@@ -91,6 +91,7 @@ CAPTIONS, ANSWERS, RETRIEVAL = ("image-captioning",), ("visual-question-answerin
 PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-image",), ("image-to-image",)
 ZERO_SHOT = ("zero-shot-image-classification",)
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
+OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)
 OF_WORDS_AND_PICTURES = (*OF_PICTURES, ("AutoTokenizer", "TokenizersBackend"))
 
 # fmt: off
@@ -114,8 +115,12 @@ ROWS: tuple[Row, ...] = (
         processors=(("AutoImageProcessor", "YoloImageProcessor"),)),
     Row("faster_rcnn", "Faster R-CNN with attributes", "vision", 2015, "arXiv:1506.01497", "hfmm", BOXES + FEATURES,
         ("S1:48", "S3:48", "S4:48", "S4:11d", "S3:15")),
-    Row("setr", "SETR", "vision", 2021, "arXiv:2012.15840", "hfmm", ("image-segmentation",), ("S2:37c",)),
-    Row("segmenter", "Segmenter", "vision", 2021, "arXiv:2105.05633", "hfmm", ("image-segmentation",), ("S2:37c",)),
+    Row("setr", "SETR", "vision", 2021, "arXiv:2012.15840", "hfmm", ("image-segmentation",), ("S2:37c",),
+        "ready", (("AutoModelForSemanticSegmentation", "SetrForSemanticSegmentation"),),
+        processors=OF_MASKS),
+    Row("segmenter", "Segmenter", "vision", 2021, "arXiv:2105.05633", "hfmm", ("image-segmentation",), ("S2:37c",),
+        "ready", (("AutoModelForSemanticSegmentation", "SegmenterForSemanticSegmentation"),),
+        processors=OF_MASKS),
     Row("facenet", "FaceNet and DeepFace", "vision", 2015, "arXiv:1503.03832", "hfmm", ("face-verification",),
         ("S3:49", "S3:63")),
     Row("pretext", "Self-supervised pretext tasks", "vision", 2015, "arXiv:1505.05192", "hfmm", FEATURES, ("S3:61",)),

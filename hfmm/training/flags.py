@@ -46,7 +46,10 @@ def recipe_of(
     """
     plain = resolve(name, recipe, config)
     values = plain.to_dict()
-    if not _is_same(flags.get("data"), plain.data.name):  # what was said of the recipe's own data is void
+    given = flags.get("data")
+    if (
+        given is not None and Path(given).name != Path(plain.data.name).name
+    ):  # what was said of the recipe's own is void
         values["data"] |= {
             name: asdict(DataSection())[name] for name in ("options", "columns", "captions", "augmentation")
         }
@@ -60,11 +63,6 @@ def recipe_of(
     for key, value in (overrides or {}).items():
         override(values, key.split("."), value)
     return from_dict(values)
-
-
-def _is_same(data: str | None, own: str) -> bool:
-    """Whether the data asked for are a recipe's own: by default, by name, or as a folder or repository of that name."""
-    return data is None or data == own or (":" not in data and Path(data).name == own)
 
 
 def default_directory(name: str, recipe: str, settings: Recipe) -> Path:

@@ -4,11 +4,11 @@ _HALF = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
 _SMALL = {
     "model_type": "vit",
     "image_size": 64,
-    "patch_size": 4,
-    "hidden_size": 64,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "intermediate_size": 256,
+    "patch_size": 8,
+    "hidden_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 3,
+    "intermediate_size": 384,
 }
 
 PRESETS: dict[str, dict[str, dict]] = {

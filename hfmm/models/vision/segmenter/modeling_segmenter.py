@@ -72,14 +72,15 @@ class SegmenterMaskDecoder(nn.Module):
 
     def __init__(self, config: SegmenterConfig, encoder_config: Any) -> None:
         super().__init__()
-        width, num_labels = encoder_config.hidden_size, config.num_labels
+        width: int = encoder_config.hidden_size
+        num_labels: Any = config.num_labels
         self.projection = nn.Linear(width, width)
         self.class_embeddings = nn.Parameter(torch.empty(1, num_labels, width))
         self.layers = nn.ModuleList(ViTLayer(encoder_config) for _ in range(config.num_decoder_layers))
         self.normalization = nn.LayerNorm(width)
         self.patch_projection = nn.Parameter(torch.empty(width, width))
         self.class_projection = nn.Parameter(torch.empty(width, width))
-        self.mask_normalization = nn.LayerNorm(num_labels)  # type: ignore[arg-type]
+        self.mask_normalization = nn.LayerNorm(num_labels)
 
     def masks(self, patches: Tensor) -> Tensor:
         """Cosines between each patch and each class. (B, N, D) -> (B, N, K), from -1 to 1."""

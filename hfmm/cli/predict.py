@@ -49,6 +49,8 @@ def _lines(row: dict[str, Any]) -> list[str]:
             cells.append([thing["label"], f"{thing['score']:.3f}", f"[{box}]"])
     elif "classes" in row:
         cells = [[found["label"], f"{found['share']:.3f}"] for found in row["classes"]]
+    elif "code" in row:
+        cells.append([f"{value:.4g}" for value in row["code"]])
     elif "predictions" in row:
         for said, score in zip(row["predictions"], row["scores"], strict=True):
             cells.append([said] if score is None else [said, f"{score:.3f}"])

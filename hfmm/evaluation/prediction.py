@@ -15,6 +15,7 @@ from hfmm.evaluation.generation import draw
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
 from hfmm.explanation.segmentation import segment, shares
+from hfmm.explanation.verification import embed
 from hfmm.loading import Loaded, load
 
 Rows = list[dict[str, Any]]
@@ -42,7 +43,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, search or segment pictures, or draw new ones: what the model's task is.
+    """Caption, classify, search, segment, compare or encode pictures, or draw new ones: what the task is.
 
     Args:
         where: Run directory or repository.
@@ -51,8 +52,9 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
 
     Returns:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
-        without beams; or probabilities), of detectors `objects`, of segmenters `classes` (and `mask`, the file that was
-        written); of a generator, `image` is the file that was written.
+        without beams; or probabilities), of verifiers the other pictures and their cosines, of detectors `objects`, of
+        segmenters `classes` (and `mask`, the file that was written), of encoders `code`; of a generator, `image` is the
+        file that was written.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -110,6 +112,20 @@ def _classified(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _compared(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture the others, the most alike first, with their cosines."""
+    paths = _pictures(loaded, wanted)
+    if len(paths) < 2:
+        raise UsageError(f"{loaded.row.name} compares pictures: name two or more, or a folder, with --image")
+    embeds = embed(loaded.model, loaded.processor, [_read(path) for path in paths])
+    rows = []
+    for row, (path, similarities) in enumerate(zip(paths, embeds @ embeds.T, strict=True)):
+        others = [other for other in similarities.argsort()[::-1].tolist() if other != row][: wanted.count]
+        names, scores = [str(paths[other]) for other in others], [float(similarities[other]) for other in others]
+        rows.append({"image": str(path), "predictions": names, "scores": scores})
+    return rows
+
+
 def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     paths = _pictures(loaded, wanted)
     found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
@@ -130,6 +146,16 @@ def _segmented(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _encoded(loaded: Loaded, wanted: Wanted) -> Rows:
+    rows = []
+    for path in _pictures(loaded, wanted):
+        inputs = loaded.processor([_read(path)], do_pretext=False, return_tensors="pt").to(loaded.model.device)
+        with torch.inference_mode():
+            code = loaded.model.base_model(**inputs).pooler_output[0]
+        rows.append({"image": str(path), "code": code.tolist()})
+    return rows
+
+
 def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
     """Write pictures of a generator, numbered from 0."""
     if wanted.output is None:
@@ -144,8 +170,10 @@ def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
 
 
 PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
+    "face-verification": _compared,
     "image-captioning": _captioned,
     "image-classification": _classified,
+    "image-feature-extraction": _encoded,
     "object-detection": _searched,
     "image-segmentation": _segmented,
     "unconditional-image-generation": _drawn,

@@ -12,6 +12,9 @@ OBJECTIVES = {
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
     "segmentation": ("segmentation", "Segmentation"),
+    "verification": ("verification", "Verification"),
+    "pretext": ("pretext", "Pretext"),
+    "pretext_adversarial": ("pretext", "AdversarialInpainting"),
 }
 
 

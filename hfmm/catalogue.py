@@ -93,6 +93,7 @@ CAPTIONS, ANSWERS, RETRIEVAL = ("image-captioning",), ("visual-question-answerin
 PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-image",), ("image-to-image",)
 ZERO_SHOT = ("zero-shot-image-classification",)
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
+OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)
 OF_WORDS_AND_PICTURES = (*OF_PICTURES, ("AutoTokenizer", "TokenizersBackend"))
 
 # fmt: off
@@ -113,14 +114,20 @@ ROWS: tuple[Row, ...] = (
         ("S3:50",), "ready", (("AutoModelForImageClassification", "ResidualAttentionForImageClassification"),
                               ("AutoBackbone", "ResidualAttentionBackbone"),
                               ("AutoModel", "ResidualAttentionBackbone")), processors=OF_PICTURES),
-    Row("unet", "U-Net", "vision", 2015, "arXiv:1505.04597", "hfmm", ("image-segmentation",), ("S3:47", "S4:47")),
+    Row("unet", "U-Net", "vision", 2015, "arXiv:1505.04597", "hfmm", ("image-segmentation",), ("S3:47", "S4:47"),
+        "ready", (("AutoModelForSemanticSegmentation", "UnetForSemanticSegmentation"),),
+        processors=(("AutoImageProcessor", "UnetImageProcessor"),)),
     Row("yolo", "YOLO, version 1", "vision", 2016, "arXiv:1506.02640", "hfmm", BOXES, ("S3:48", "S4:48"), "ready",
         (("AutoModelForObjectDetection", "YoloForObjectDetection"),),
         processors=(("AutoImageProcessor", "YoloImageProcessor"),)),
     Row("faster_rcnn", "Faster R-CNN with attributes", "vision", 2015, "arXiv:1506.01497", "hfmm", BOXES + FEATURES,
         ("S1:48", "S3:48", "S4:48", "S4:11d", "S3:15")),
-    Row("setr", "SETR", "vision", 2021, "arXiv:2012.15840", "hfmm", ("image-segmentation",), ("S2:37c",)),
-    Row("segmenter", "Segmenter", "vision", 2021, "arXiv:2105.05633", "hfmm", ("image-segmentation",), ("S2:37c",)),
+    Row("setr", "SETR", "vision", 2021, "arXiv:2012.15840", "hfmm", ("image-segmentation",), ("S2:37c",),
+        "ready", (("AutoModelForSemanticSegmentation", "SetrForSemanticSegmentation"),),
+        processors=OF_MASKS),
+    Row("segmenter", "Segmenter", "vision", 2021, "arXiv:2105.05633", "hfmm", ("image-segmentation",), ("S2:37c",),
+        "ready", (("AutoModelForSemanticSegmentation", "SegmenterForSemanticSegmentation"),),
+        processors=OF_MASKS),
     Row("facenet", "FaceNet and DeepFace", "vision", 2015, "arXiv:1503.03832", "hfmm", ("face-verification",),
         ("S3:49", "S3:63"), "ready",
         (("AutoModel", "FacenetModel"), ("AutoModelForImageClassification", "FacenetForImageClassification")),

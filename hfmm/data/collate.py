@@ -207,6 +207,46 @@ class IdentityCollator:
         return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
 
 
+class MaskCollator:
+    """Lets the processor make tensors of pictures and of the class of each of their pixels."""
+
+    def __init__(self, processor: Any) -> None:
+        """Take the image processor of a segmenter, called with pictures, `segmentation_maps` and `return_tensors`."""
+        self.processor = processor
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Take an example as it is.
+
+        Returns:
+            `id`, `image` and `mask`.
+
+        Raises:
+            DataError: The example has no picture or no mask, or one of another size.
+        """
+        for name in ("image", "mask"):
+            if example.get(name) is None:
+                raise DataError(f"example {example['id']} has no {name}")
+        (height, width), picture = example["mask"].shape, example["image"]
+        if (width, height) != picture.size:
+            raise DataError(
+                f"example {example['id']} has a mask of {width} x {height} pixels for a picture of "
+                f"{picture.width} x {picture.height}"
+            )
+        return {name: example[name] for name in ("id", "image", "mask")}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, channels, height, width), `labels` (B, height, width), 255 where no class is known, and
+            `example_ids` (B strings).
+        """
+        images, masks = ([example[name] for example in drawn] for name in ("image", "mask"))
+        batch = self.processor(images, segmentation_maps=masks, return_tensors="pt")
+        ids = [example["id"] for example in drawn]
+        return {"pixel_values": batch["pixel_values"], "labels": batch["labels"], "example_ids": ids}
+
+
 class AugmentedCollator:
     """Another collator, whose examples are changed before it draws from them."""
 
@@ -225,13 +265,22 @@ class AugmentedCollator:
         return self.collator(drawn)
 
 
-Collator = AugmentedCollator | CaptionCollator | PictureCollator | ClassCollator | ObjectCollator | IdentityCollator
+Collator = (
+    AugmentedCollator
+    | CaptionCollator
+    | PictureCollator
+    | ClassCollator
+    | ObjectCollator
+    | MaskCollator
+    | IdentityCollator
+)
 _COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
     "image-captioning": CaptionCollator,
     "face-verification": lambda processor, captions: IdentityCollator(processor),
     "image-classification": lambda processor, captions: ClassCollator(processor),
     "image-feature-extraction": lambda processor, captions: PictureCollator(processor),
     "object-detection": lambda processor, captions: ObjectCollator(processor),
+    "image-segmentation": lambda processor, captions: MaskCollator(processor),
     "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),
 }
 

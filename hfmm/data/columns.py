@@ -32,6 +32,7 @@ KINDS = {
     "video": "video",
     "id": "text",
 }
+IGNORED = 255  # class of pixels of which nothing is known
 COMMON_NAMES = {
     "image": ("image", "photo", "img", "file_name"),
     "captions": ("captions", "caption", "sentences", "text"),
@@ -186,9 +187,14 @@ def require(examples: Examples, needed: Iterable[str], task: str) -> None:
 
 
 def class_names(examples: Examples) -> tuple[str, ...]:
-    """Names of the classes of examples; of objects whose classes have numbers only, made up."""
-    if examples.label_names is not None or "objects" not in examples.features:
-        return examples.label_names or ()
-    labels = [thing.get("label") for objects in examples.column("objects") for thing in objects]
-    numbers = [label for label in labels if isinstance(label, int)]
+    """Names of the classes of examples; of objects and pixels whose classes have numbers only, made up."""
+    if examples.label_names is not None:
+        return examples.label_names
+    numbers: list[int] = []
+    if "objects" in examples.features:
+        labels = (thing.get("label") for objects in examples.column("objects") for thing in objects)
+        numbers = [label for label in labels if isinstance(label, int)]
+    elif examples.features.get("mask") == "mask":
+        masks = (example["mask"] for example in examples)
+        numbers = [int(mask.max(where=mask != IGNORED, initial=0)) for mask in masks if mask is not None]
     return tuple(f"class {number}" for number in range(1 + max(numbers, default=-1)))

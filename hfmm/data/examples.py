@@ -31,7 +31,7 @@ class Examples(ABC):
         split: `train`, `validation`, `test` or the source's own name.
         features: Column -> kind: `image`, `mask`, `text`, `texts`, `label`, `objects`, `messages`, `audio`, `video`,
             `number` or `value` (anything else).
-        label_names: Name of each value of the `label` column, None without such a column.
+        label_names: Name of each class, of labels, objects or masks; None where there are none, or no names.
     """
 
     name: str

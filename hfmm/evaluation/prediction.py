@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from hfmm.data.images import decode
 from hfmm.data.tables import list_pictures
@@ -13,6 +14,7 @@ from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
+from hfmm.explanation.segmentation import segment, shares
 from hfmm.explanation.verification import embed
 from hfmm.loading import Loaded, load
 
@@ -28,7 +30,7 @@ class Wanted:
         text: How each caption starts.
         count: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
-        output: The folder that a generator draws into.
+        output: The folder that a generator draws into, or that masks of segmenters are written to.
         seed: Of what a generator draws.
     """
 
@@ -41,7 +43,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, search, compare or encode pictures, or draw new ones: what the model's task is.
+    """Caption, classify, search, segment, compare or encode pictures, or draw new ones: what the task is.
 
     Args:
         where: Run directory or repository.
@@ -50,8 +52,9 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
 
     Returns:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
-        without beams; or probabilities), of verifiers the other pictures and their cosines, of detectors `objects`; of
-        encoders `code`; of a generator, `image` is the file that was written.
+        without beams; or probabilities), of verifiers the other pictures and their cosines, of detectors `objects`, of
+        segmenters `classes` (and `mask`, the file that was written), of encoders `code`; of a generator, `image` is the
+        file that was written.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -129,6 +132,20 @@ def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     return [{"image": str(path), "objects": listed(row)} for path, row in zip(paths, found, strict=True)]
 
 
+def _segmented(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Write masks of class numbers, one a picture, where a folder is named."""
+    names: Any = loaded.model.config.id2label
+    rows: Rows = []
+    for path in _pictures(loaded, wanted):
+        (mask,) = segment(loaded.model, loaded.processor, [_read(path)])
+        rows.append({"image": str(path), "classes": shares(mask, names)})
+        if wanted.output is not None:
+            wanted.output.mkdir(parents=True, exist_ok=True)
+            rows[-1]["mask"] = str(wanted.output / f"{path.stem}.png")
+            Image.fromarray(mask).save(rows[-1]["mask"])
+    return rows
+
+
 def _encoded(loaded: Loaded, wanted: Wanted) -> Rows:
     rows = []
     for path in _pictures(loaded, wanted):
@@ -158,6 +175,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "image-classification": _classified,
     "image-feature-extraction": _encoded,
     "object-detection": _searched,
+    "image-segmentation": _segmented,
     "unconditional-image-generation": _drawn,
 }
 

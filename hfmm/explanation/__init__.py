@@ -14,6 +14,7 @@ from hfmm.explanation.collection import explain_collection
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
 from hfmm.explanation.pretext import explain_pretext
+from hfmm.explanation.segmentation import explain_segmentation
 from hfmm.explanation.verification import explain_face
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-classification": explain_class,
     "image-feature-extraction": explain_pretext,
     "object-detection": explain_detection,
+    "image-segmentation": explain_segmentation,
     "unconditional-image-generation": explain_generator,
 }
 WITH_CODES = (  # tasks whose models look at pictures alone

@@ -20,6 +20,7 @@ METRICS = {  # name -> module here and class
     "exact_scene": ("exact_scene", "ExactScene"),
     "caption": ("caption", "Caption"),
     "detection": ("detection", "Detection"),
+    "segmentation": ("segmentation", "Segmentation"),
     "likelihood": ("likelihood", "Likelihood"),
     "classification": ("classification", "Classification"),
     "verification": ("verification", "Verification"),

@@ -36,6 +36,7 @@ NEEDED_COLUMNS = {
     "image-classification": ("image", "label"),
     "image-feature-extraction": ("image",),
     "object-detection": ("image", "objects"),
+    "image-segmentation": ("image", "mask"),
     "unconditional-image-generation": ("image",),
 }
 COMPARING = ("face-verification",)  # tasks whose batches hold several pictures of each label
@@ -161,7 +162,7 @@ def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes."""
     if isinstance(processor, ProcessorMixin):
         return {"vocab_size": len(processor.tokenizer)}
-    if row.tasks[0] not in ("image-classification", "object-detection"):
+    if row.tasks[0] not in ("image-classification", "object-detection", "image-segmentation"):
         return {}
     names = class_names(examples)
     return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}

@@ -1,6 +1,6 @@
 """From drawn examples to the batches that models take."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -274,19 +274,3 @@ Collator = (
     | MaskCollator
     | IdentityCollator
 )
-_COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
-    "image-captioning": CaptionCollator,
-    "face-verification": lambda processor, captions: IdentityCollator(processor),
-    "image-classification": lambda processor, captions: ClassCollator(processor),
-    "image-feature-extraction": lambda processor, captions: PictureCollator(processor),
-    "object-detection": lambda processor, captions: ObjectCollator(processor),
-    "image-segmentation": lambda processor, captions: MaskCollator(processor),
-    "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),
-}
-
-
-def for_task(task: str) -> Callable[[Any, str], Collator]:
-    """What makes the collator of a task's training batches, of a processor and the choice of captions."""
-    if task not in _COLLATORS:
-        raise unknown("task to make batches for", task, _COLLATORS)
-    return _COLLATORS[task]

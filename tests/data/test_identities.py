@@ -10,10 +10,11 @@ from torch.utils.data import DataLoader
 import hfmm
 from hfmm import factory
 from hfmm.data.augmentation import Augmentation
-from hfmm.data.collate import AugmentedCollator, IdentityCollator, for_task
+from hfmm.data.collate import AugmentedCollator, IdentityCollator
 from hfmm.data.examples import ListExamples
 from hfmm.data.identities import Identities
 from hfmm.data.keyed import KeyedExamples, StepSampler
+from hfmm.data.tasks import collator_of
 
 LABELS = [0, 1, 2, 1, 0, None, 1, 0, 4, 1]
 
@@ -35,7 +36,7 @@ def test_every_labeled_example_is_of_one_person():
 
 
 def test_a_batch_holds_some_pictures_of_each_person():
-    collator = for_task("face-verification")(factory.create_processor("facenet"), "first")
+    collator = collator_of("face-verification", factory.create_processor("facenet"))
     assert isinstance(collator, IdentityCollator)
     people = Identities(rows(), count=3)
     batch = collator([collator.draw(people[row], Random(row)) for row in (1, 2)])

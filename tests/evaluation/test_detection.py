@@ -9,10 +9,11 @@ import torch
 
 import hfmm
 from hfmm import cli, evaluation, metrics
-from hfmm.data.collate import ObjectCollator, for_task
+from hfmm.data.collate import ObjectCollator
 from hfmm.data.columns import class_names
 from hfmm.data.examples import ListExamples
 from hfmm.data.scenes.grammar import SHAPES
+from hfmm.data.tasks import collator_of
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation import detection, reading
 from hfmm.evaluation.base import Asked
@@ -50,7 +51,7 @@ def run(detector, tmp_path_factory):
 
 
 def test_objects_become_labels_in_parts_of_the_picture(detector, scenes):
-    collator = for_task("object-detection")(detector[1], "first")
+    collator = collator_of("object-detection", detector[1])
     assert isinstance(collator, ObjectCollator)
     batch = collator([collator.draw(scenes[row], Random(0)) for row in range(3)])
     assert batch["pixel_values"].shape == (3, 3, 64, 64)

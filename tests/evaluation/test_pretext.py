@@ -8,8 +8,8 @@ import torch
 
 import hfmm
 from hfmm import cli, evaluation
-from hfmm.data.collate import for_task
 from hfmm.data.keyed import keyed_random
+from hfmm.data.tasks import collator_of
 from hfmm.errors import UsageError
 from hfmm.evaluation.base import Asked
 from hfmm.evaluation.prediction import Wanted, predict
@@ -38,7 +38,7 @@ def digits():
 
 
 def batch_of(processor, examples, seed=0):
-    collator = for_task(TASK)(processor, "first")
+    collator = collator_of(TASK, processor)
     return collator([collator.draw(example, keyed_random(seed, row)) for row, example in enumerate(examples)])
 
 

@@ -12,9 +12,10 @@ from torch.nn.functional import cross_entropy
 import hfmm
 from hfmm import cli, evaluation, metrics
 from hfmm.data.augmentation import Augmentation
-from hfmm.data.collate import AugmentedCollator, MaskCollator, for_task
+from hfmm.data.collate import AugmentedCollator, MaskCollator
 from hfmm.data.columns import class_names
 from hfmm.data.examples import ListExamples
+from hfmm.data.tasks import collator_of
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation import reading, segmentation
 from hfmm.evaluation.base import Asked
@@ -57,7 +58,7 @@ def picture_of(height, width):
 
 def test_masks_become_labels_without_new_classes(segmenter):
     """A mask is made smaller by taking pixels, not by mixing them; what is ignored stays so."""
-    collator = for_task("image-segmentation")(segmenter[1], "first")
+    collator = collator_of("image-segmentation", segmenter[1])
     assert isinstance(collator, MaskCollator)
     mask = np.random.default_rng(0).choice(np.array([0, 7, 255]), (90, 130))
     example = {"id": "x", "image": picture_of(90, 130), "mask": mask}

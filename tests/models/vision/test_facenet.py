@@ -136,6 +136,19 @@ def test_squared_distance_and_cosine_are_one_threshold():
         assert torch.equal((found < 2 - 2 * cosine)[off], (points @ points.T > cosine)[off])
 
 
+def test_outside_training_a_face_can_be_the_mean_of_itself_and_its_mirror_image():
+    with seeded():
+        model = FacenetModel(FacenetConfig(**TINY, average_mirrored=True)).eval()
+        pictures = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        mirrored, embeds = model(pictures.flip(-1)).image_embeds, model(pictures).image_embeds
+        torch.testing.assert_close(embeds, mirrored)
+        model.config.average_mirrored = False
+        sides = [model(view).image_embeds for view in (pictures, pictures.flip(-1))]
+    assert not torch.allclose(*sides)
+    torch.testing.assert_close(embeds, torch.nn.functional.normalize(sum(sides), dim=-1))
+
+
 def test_with_a_projection_head_faces_are_compared_before_it():
     with seeded():
         model = FacenetModel(FacenetConfig(**TINY, mining="hardest", projection_head=True)).eval()

@@ -29,6 +29,8 @@ class FacenetConfig(PreTrainedConfig):
             reimplementations do: what all faces share then cannot draw all of them together.
         projection_head: Faces are compared by what enters the last layer, which serves the loss alone, as in SimCLR
             (Chen et al. 2020, arXiv 2002.05709, section 4.2).
+        average_mirrored: Outside training a face is the mean of its embedding and that of its mirror image: a face that
+            looks left is then near to one that looks right.
         dropout: On what the classifier reads.
         loss: "triplet" (FaceNet's), or "batch_hard": the soft margin between the farthest picture of the same person
             and the nearest of another (Hermans et al. 2017, arXiv 1703.07737, Eq. 5).
@@ -48,6 +50,7 @@ class FacenetConfig(PreTrainedConfig):
     embedding_size: int = 128
     batch_normalization: bool = False
     projection_head: bool = False
+    average_mirrored: bool = False
     dropout: float | int = 0.0
     loss: Literal["triplet", "batch_hard"] = "triplet"
     alpha: float | int = 0.2

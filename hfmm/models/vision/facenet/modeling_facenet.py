@@ -249,6 +249,8 @@ class FacenetModel(FacenetPreTrainedModel):
         """
         features = self.features(pixel_values)
         embeds = self.normalized(features)
+        if self.config.average_mirrored and not self.training:
+            embeds = normalize(embeds + self.normalized(self.features(pixel_values.flip(-1))), dim=-1)
         if labels is None:
             return FacenetOutput(image_embeds=embeds)
         compared = normalize(self.embedded(features), dim=-1) if self.config.projection_head else embeds

@@ -19,7 +19,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample
 
 BLOCK = 256  # boxes to decide on at a time in suppression: its memory is BLOCK times the number of boxes
 LARGEST_GROWTH = math.log(1000 / 16)  # of a side in `decode_boxes`, so that no exponential overflows; as in Detectron
@@ -122,8 +122,10 @@ def roi_align(feature_map: Tensor, boxes: Tensor, size: int, samples: int = 2) -
     grid = torch.stack(torch.broadcast_tensors(x[..., None, :], y[..., :, None]), -1)  # B N P*S P*S 2
     places = (2 * grid - 1).reshape(batch, count * points, points, 2).to(feature_map.dtype)
     sampled = grid_sample(feature_map, places, padding_mode="border", align_corners=False)  # B C N*P*S P*S
-    bins = sampled.view(batch, feature_map.shape[1], count, size, samples, size, samples).mean((4, 6))  # B C N P P
-    return bins.transpose(1, 2)  # B N C P P
+    if samples > 1 and count:  # of no boxes there is nothing to average, which avg_pool2d refuses
+        sampled = avg_pool2d(sampled, samples)
+    bins = sampled[..., :size]  # B C N*P P
+    return bins.unflatten(2, (count, size)).transpose(1, 2)  # B N C P P
 
 
 def roi_pool(feature_map: Tensor, boxes: Tensor, size: int) -> Tensor:

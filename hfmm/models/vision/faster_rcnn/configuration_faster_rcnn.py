@@ -27,6 +27,7 @@ class FasterRcnnConfig(PreTrainedConfig):
         rpn_overlap: Intersection over union that two proposals may have.
         region_batch_size: Regions of a picture that a training step looks at.
         pooling: "align" averages samples in the bins of a region, "max" takes the maximum of whole pixels.
+        pooling_samples: Points a bin and direction that are averaged.
         pooled_size: Bins a side.
         head_layer_type: Of the residual stage over the bins, "bottleneck" or "basic".
         head_depth: Its layers.
@@ -61,6 +62,7 @@ class FasterRcnnConfig(PreTrainedConfig):
     rpn_overlap: float = 0.7
     region_batch_size: int = 128
     pooling: Literal["align", "max"] = "align"
+    pooling_samples: int = 2
     pooled_size: int = 14
     head_layer_type: Literal["bottleneck", "basic"] = "bottleneck"
     head_depth: int = 3

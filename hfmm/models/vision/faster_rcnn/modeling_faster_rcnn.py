@@ -183,8 +183,9 @@ def choose(candidates: Tensor, count: Tensor, by_chance: bool) -> Tensor:
     size = candidates.shape[1]
     order = torch.rand(candidates.shape, device=candidates.device) if by_chance else torch.linspace(1, 0, size + 1)[:-1]
     order = order.to(candidates.device).where(candidates, -1.0)
-    place = order.argsort(dim=1, descending=True, stable=True).argsort(1)  # B N
-    return candidates & (place < count[:, None])
+    best = order.topk(min(size, max(1, int(count.max())))).values
+    last = best.gather(1, count[:, None].clamp(1, best.shape[1]) - 1)  # B 1
+    return candidates & (order >= last) & (count[:, None] > 0)
 
 
 def match_anchors(anchors: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor]:
@@ -230,11 +231,11 @@ def proposal_losses(
     half = torch.full((len(positive),), config.rpn_batch_size // 2, device=positive.device)
     positive = choose(positive, half, by_chance)
     negative = choose(negative, config.rpn_batch_size - positive.sum(1), by_chance)
-    target = torch.where(positive, 1, torch.where(negative, 0, IGNORED))  # B A
-    pictures = len(target)
-    log_loss = cross_entropy(objectness.flatten(0, 1), target.flatten(), ignore_index=IGNORED, reduction="sum")
-    nearest = truth.boxes.gather(1, which[..., None].expand(-1, -1, 4))  # B A 4
-    error = smooth_l1_loss(offsets[positive], encode_boxes(nearest, anchors)[positive], reduction="sum")
+    picture, anchor = positive.nonzero(as_tuple=True)
+    looked_at, pictures = positive | negative, len(positive)
+    log_loss = cross_entropy(objectness[looked_at], positive[looked_at].long(), reduction="sum")
+    wanted = encode_boxes(truth.boxes[picture, which[picture, anchor]], anchors[anchor])
+    error = smooth_l1_loss(offsets[picture, anchor], wanted, reduction="sum")
     return {
         "rpn_objectness": log_loss / config.rpn_batch_size / pictures,
         "rpn_box": config.rpn_lambda * error / num_cells / pictures,
@@ -403,9 +404,13 @@ class FasterRcnnHead(nn.Module):
 
     def pool(self, feature_map: Tensor, boxes: Tensor) -> Tensor:
         """v_i: what the residual stage makes of the bins of a region, averaged over them. (B, N, 4) -> (B, N, D)."""
-        cut = roi_align if self.config.pooling == "align" else roi_pool
-        bins = cut(feature_map.float(), boxes, self.config.pooled_size)  # B N C P P; places need all digits
-        looked = self.stage(bins.flatten(0, 1).to(feature_map.dtype))  # B*N D P' P'
+        size, samples = self.config.pooled_size, self.config.pooling_samples
+        feature_map, dtype = feature_map.float(), feature_map.dtype  # places need all digits
+        if self.config.pooling == "align":
+            bins = roi_align(feature_map, boxes, size, samples)  # B N C P P
+        else:
+            bins = roi_pool(feature_map, boxes, size)
+        looked = self.stage(bins.flatten(0, 1).to(dtype))  # B*N D P' P'
         return looked.mean((2, 3)).unflatten(0, boxes.shape[:2])
 
     def offsets(self, features: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ PRESETS: dict[str, dict[str, dict]] = {
     "tiny": {
         "config": {
             "backbone_config": {
-                "model_type": "hfmm_small_cnn", "hidden_sizes": [32, 64], "num_residual_blocks": 3,
+                "model_type": "hfmm_small_cnn", "hidden_sizes": [32, 64], "num_residual_blocks": 2,
                 "normalization": "batch",
             },
             "anchor_sizes": [8, 13, 22],
@@ -16,9 +16,10 @@ PRESETS: dict[str, dict[str, dict]] = {
             "num_proposals": 48,
             "num_training_proposals": 48,
             "region_batch_size": 16,
+            "pooling_samples": 1,
             "pooled_size": 6,
             "head_layer_type": "basic",
-            "head_depth": 2,
+            "head_depth": 1,
             "feature_size": 128,
             "num_labels": 8,
             "num_attributes": 10,

@@ -43,6 +43,8 @@ def score_detector(model: Any, processor: Any, examples: Examples, asked: Asked)
     """
     check_metric(asked, "detection", "detector")
     check_classes(model, examples)
+    if model.config.to_dict().get("id2attribute"):
+        _check_attributes(model, examples)
     found, read = detect(model, processor, examples, asked.processes)
     truth = [
         {"boxes": [thing["box"] for thing in objects], "labels": [thing["label"] for thing in objects]}
@@ -50,12 +52,12 @@ def score_detector(model: Any, processor: Any, examples: Examples, asked: Asked)
     ]
     scores = metrics.load("detection").compute(predictions=found, references=truth)
     if any("attributes" in row for row in found):
-        _check_attributes(model, examples)
         scores["attribute_accuracy"] = attribute_accuracy(found, [example["objects"] for example in read])
     return Outcome(scores, found, read)
 
 
 def _check_attributes(model: Any, examples: Examples) -> None:
+    """Raise DataError where the attributes of the data are not the model's."""
     names = list(model.config.id2attribute.values())
     if examples.attribute_names is not None and list(examples.attribute_names) != names:
         known = len(examples.attribute_names)

@@ -26,7 +26,7 @@ WHOLE = torch.tensor([0.0, 0, 1, 1])
 
 @pytest.fixture(scope="module")
 def model():
-    return tiny_model(num_proposals=40, rpn_overlap=0.99, feature_size=16)
+    return tiny_model(pre_nms_proposals=200, num_proposals=40, rpn_overlap=0.99, feature_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,10 @@ def test_a_box_is_as_sure_as_the_best_class_in_which_it_survives():
 
 
 def test_a_picture_with_fewer_regions_is_filled_up_with_zeros():
-    few = tiny_model(num_proposals=12, rpn_overlap=0.05)
-    found = few.extract_regions(pictures(), num_regions=12)
+    few = tiny_model(num_proposals=30, rpn_overlap=0.05)
+    found = few.extract_regions(pictures(), num_regions=30)
     rest = found.attention_mask == 0
+    assert found.boxes.shape == (2, 30, 4)
     assert rest.any()
     for values in (found.region_features, found.boxes, found.scores, found.labels, found.attributes):
         assert not values[rest].any()

@@ -335,12 +335,12 @@ def choose_regions(sure: Tensor, least: int, most: int, confidence: float) -> tu
         confidence: What `sure` must reach.
 
     Returns:
-        Positions (B, R), surest first, and which count (B, R).
+        Positions (B, R), surest first, of which there are `least` at least, and which count (B, R).
     """
     value, order = sure.sort(dim=1, descending=True, stable=True)
     count = (value >= confidence).sum(1, keepdim=True).clamp(least, most)
     mask = (torch.arange(sure.shape[1], device=sure.device) < count) & (value >= 0)
-    width = max(1, int(mask.sum(1).max()))
+    width = max(least, int(mask.sum(1).max()))
     return order[:, :width], mask[:, :width]
 
 
@@ -529,7 +529,8 @@ class FasterRcnnForObjectDetection(FasterRcnnPreTrainedModel):
         Args:
             pixel_values: (B, 3, height, width).
             boxes: (B, N, 4), regions to look at in place of proposals; all are kept, in their order.
-            num_regions: So many, the whole picture included; otherwise from `least` to `most`, as many as are sure.
+            num_regions: So many, the whole picture included; otherwise from `least` to `most`, as many as are sure. A
+                picture in which less is proposed has less.
             whole_image: Put the whole picture before the others, as a region of its own.
             least: Regions of a picture, whatever their confidence.
             most: Regions of a picture.

@@ -60,12 +60,12 @@ class Row(NamedTuple):
 
     @property
     def model_type(self) -> str:
-        """`model_type` of an own architecture's configuration."""
-        return f"hfmm_{self.name}"
+        """`model_type` of an architecture's configuration: upstream's own, or one that cannot clash with it."""
+        return f"hfmm_{self.name}" if self.origin == "hfmm" else self.name
 
     @property
     def folder(self) -> str:
-        """Dotted package of an own architecture."""
+        """Dotted package of an architecture; that of an upstream one holds presets alone."""
         return f"hfmm.models.{self.family}.{self.name}"
 
     @property
@@ -123,12 +123,20 @@ ROWS: tuple[Row, ...] = (
         (("AutoModelForImageClassification", "SmallCnnForImageClassification"), ("AutoBackbone", "SmallCnnBackbone"),
          ("AutoModel", "SmallCnnBackbone")), processors=OF_PICTURES),
     Row("resnet", "ResNet", "vision", 2016, "arXiv:1512.03385", "transformers", CLASSES + FEATURES,
-        ("S2:45", "S3:45", "S4:45")),
-    Row("efficientnet", "EfficientNet", "vision", 2019, "arXiv:1905.11946", "transformers", CLASSES, ("S3:46",)),
+        ("S2:45", "S3:45", "S4:45"), "ready",
+        (("AutoModelForImageClassification", "ResNetForImageClassification"), ("AutoBackbone", "ResNetBackbone"),
+         ("AutoModel", "ResNetModel")), camel="ResNet", processors=OF_PICTURES),
+    Row("efficientnet", "EfficientNet", "vision", 2019, "arXiv:1905.11946", "transformers", CLASSES, ("S3:46",),
+        "ready", (("AutoModelForImageClassification", "EfficientNetForImageClassification"),
+                  ("AutoModel", "EfficientNetModel")), camel="EfficientNet", processors=OF_PICTURES),
     Row("vit", "Vision Transformer", "vision", 2021, "arXiv:2010.11929", "transformers", CLASSES + FEATURES,
-        ("S2:37", "S4:37")),
+        ("S2:37", "S4:37"), "ready",
+        (("AutoModelForImageClassification", "ViTForImageClassification"), ("AutoModel", "ViTModel")), camel="ViT",
+        processors=OF_PICTURES),
     Row("swin", "Swin Transformer", "vision", 2021, "arXiv:2103.14030", "transformers", CLASSES + FEATURES,
-        ("S2:37c",)),
+        ("S2:37c",), "ready",
+        (("AutoModelForImageClassification", "SwinForImageClassification"), ("AutoBackbone", "SwinBackbone"),
+         ("AutoModel", "SwinModel")), processors=OF_PICTURES),
     Row("yolos", "YOLOS (the deck's ViT-YOLO)", "vision", 2021, "arXiv:2106.00666", "transformers", BOXES, ("S2:37c",)),
     Row("detr", "DETR", "vision", 2020, "arXiv:2005.12872", "transformers", BOXES, ("S4:11d",)),
     # text
@@ -270,9 +278,19 @@ def find(name: str) -> Row | None:
     return next((row for row in ROWS if row.name == name), None)
 
 
+def of_model_type(model_type: str) -> Row | None:
+    """The row of the architecture whose configuration has that `model_type`, or None."""
+    return next((row for row in ROWS if row.model_type == model_type), None)
+
+
+def ready() -> tuple[Row, ...]:
+    """The architectures that can be built, own and upstream ones."""
+    return tuple(row for row in ROWS if row.status == "ready" and row.auto)
+
+
 def own() -> tuple[Row, ...]:
     """The architectures that are written here and ready: what the Auto classes learn."""
-    return tuple(row for row in ROWS if row.origin == "hfmm" and row.status == "ready")
+    return tuple(row for row in ready() if row.origin == "hfmm")
 
 
 def list_architectures(

@@ -5,7 +5,7 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
-from transformers import CLIPImageProcessorPil, PreTrainedConfig, PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -51,11 +51,18 @@ def find_preset(row: Row, name: str) -> Preset:
     return known[name]
 
 
+def _class(row: Row, kind: str, name: str) -> Any:
+    """A class of an architecture's own file of that kind, or of transformers."""
+    if row.origin == "hfmm" and name.startswith(row.stem):
+        return getattr(import_module(f"{row.folder}.{kind}_{row.name}"), name)
+    return getattr(import_module("transformers"), name)
+
+
 def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
     """The class that the catalogue gives for an Auto class; its first entry by default."""
     pairs = dict(row.auto)
     name = pairs[auto] if auto else row.auto[0][1]
-    found: type[PreTrainedModel] = getattr(import_module(f"{row.folder}.modeling_{row.name}"), name)
+    found: type[PreTrainedModel] = _class(row, "modeling", name)
     return found
 
 
@@ -65,11 +72,8 @@ def pipeline_class(row: Row) -> Any:
 
 
 def config_class(row: Row) -> type[PreTrainedConfig]:
-    """The configuration class of an own architecture."""
-    found: type[PreTrainedConfig] = getattr(
-        import_module(f"{row.folder}.configuration_{row.name}"), f"{row.stem}Config"
-    )
-    return found
+    """The configuration class of an architecture."""
+    return CONFIG_MAPPING[row.model_type]
 
 
 def _checked(overrides: Mapping[str, Any], kind: type[PreTrainedConfig], where: str) -> None:
@@ -165,20 +169,11 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
 
             captions = scenes.vocabulary()
             settings |= {"min_count": 1, "max_words": None}  # a word list has no counts
-        processor = getattr(import_module(f"{row.folder}.processing_{row.name}"), own)
-        return processor.from_corpus(captions, **settings)
+        return _class(row, "processing", own).from_corpus(captions, **settings)
     size = settings.pop("image_size")
-    kind = _image_processor_class(row)
+    kind = _class(row, "image_processing", dict(row.processors)["AutoImageProcessor"])
     square = {"height": size, "width": size}
     return kind(size=square if kind.default_to_square else {"shortest_edge": size}, crop_size=square, **settings)
-
-
-def _image_processor_class(row: Row) -> Any:
-    """The image processor that the catalogue gives: an own one, or that of CLIP."""
-    name = dict(row.processors)["AutoImageProcessor"]
-    if not name.startswith(row.stem):
-        return CLIPImageProcessorPil
-    return getattr(import_module(f"{row.folder}.image_processing_{row.name}"), name)
 
 
 def picture_size(processor: Any) -> tuple[int, int]:

@@ -58,7 +58,7 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
         raise UsageError(f"{where}: no such run directory")
     try:
         config = AutoConfig.from_pretrained(where, revision=revision)
-        row = catalogue.find(config.model_type.removeprefix("hfmm_"))
+        row = catalogue.of_model_type(config.model_type)
         if row is None:
             raise UsageError(f"{where} holds a '{config.model_type}', which is not in the catalogue")
         auto = row.auto[0][0]

@@ -34,7 +34,7 @@ def main(words: list[str]) -> int:
         if word != "--check":
             collect(Path(word))
     stale = 0
-    for row in catalogue.own():
+    for row in catalogue.ready():
         path = cards.path_of(row.name)
         old = path.read_text(encoding="utf-8")
         new = cards.with_results(old, cards.measured(row.name))

@@ -19,7 +19,8 @@ def load(
     Args:
         spec: `scenes`, `scenes:VIEW` or `digits` (built in); a folder of parquet, JSON Lines, CSV or pictures
             (imagefolder), or one such file; or a Hub data set id (USER/NAME).
-        split: `train`, `validation` (also `val`, `valid`, `dev`), `test` or a name of the data's own.
+        split: `train`, `validation` (also `val`, `valid`, `dev`), `test` or a name of the data's own; `train[:90%]` and
+            `train[90%:]` (or numbers of rows) are parts of one.
         columns: Which column to take, `image=photo,captions=sentences` or a mapping. Common names map themselves.
         on_bad_example: `error` checks every row but its pixels now, and raises; `skip` leaves bad rows to be met and
             replaced by `KeyedExamples`.
@@ -32,5 +33,8 @@ def load(
         AccessError: The Hub cannot be reached.
     """
     from hfmm.data.sources import load_examples
+    from hfmm.data.splits import part_of, parted
 
-    return load_examples(spec, split, columns, on_bad_example, options)
+    name, ends = parted(split)
+    examples = load_examples(spec, name, columns, on_bad_example, options)
+    return examples if ends is None else part_of(examples, ends)

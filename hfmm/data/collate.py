@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from hfmm.data.augmentation import Augmentation
 from hfmm.data.examples import Example
 from hfmm.errors import DataError, unknown
 
@@ -167,7 +168,22 @@ class ObjectCollator:
         return {"pixel_values": batch["pixel_values"], "labels": batch["labels"], "example_ids": ids}
 
 
-Collator = CaptionCollator | PictureCollator | ClassCollator | ObjectCollator
+class AugmentedCollator:
+    """Another collator, whose examples are changed before it draws from them."""
+
+    def __init__(self, collator: "Collator", augmentation: Augmentation) -> None:
+        self.collator, self.augmentation = collator, augmentation
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Change an example, then draw."""
+        return self.collator.draw(self.augmentation(example, random), random)
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch, as the other one does."""
+        return self.collator(drawn)
+
+
+Collator = AugmentedCollator | CaptionCollator | PictureCollator | ClassCollator | ObjectCollator
 _COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
     "image-captioning": CaptionCollator,
     "image-classification": lambda processor, captions: ClassCollator(processor),

@@ -12,7 +12,7 @@ from hfmm import __version__, catalogue
 from hfmm.catalogue import Row
 from hfmm.errors import DataError, UsageError
 from hfmm.hub import cards
-from hfmm.hub.bundle import CONFIG, PREFIX, bundle
+from hfmm.hub.bundle import CONFIG, bundle
 from hfmm.hub.checks import check_finite, check_fits, check_no_pickles, check_private
 from hfmm.hub.model_index import evaluation_files, hub_card
 from hfmm.hub.pipelines import INDEX
@@ -84,7 +84,7 @@ def row_of(folder: Path) -> Row:
         DataError: Its configuration is damaged.
     """
     model_type = _read(folder / CONFIG).get("model_type", "")
-    row = catalogue.find(model_type.removeprefix(PREFIX))
+    row = catalogue.of_model_type(model_type)
     if row is None or not row.auto:
         raise UsageError(f"'{model_type}' is no architecture of the catalogue: `hfmm list` shows what is")
     return row
@@ -127,7 +127,7 @@ def _merged(where: Path, tree: Path, merge: bool) -> None:
     from peft import PeftModel
 
     config = AutoConfig.from_pretrained(base)
-    row = catalogue.find(config.model_type.removeprefix(PREFIX))
+    row = catalogue.of_model_type(config.model_type)
     if row is None:
         raise UsageError(f"{base}, which the adapters adapt, is not in the catalogue")
     model = getattr(transformers, row.auto[0][0]).from_pretrained(base, use_safetensors=True)

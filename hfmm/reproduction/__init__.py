@@ -13,7 +13,7 @@ from hfmm.explanation.page import write_page
 from hfmm.factory import ready_row
 from hfmm.files import write_atomically
 from hfmm.hub import cards
-from hfmm.reproduction import captioning
+from hfmm.reproduction import captioning, pictures
 from hfmm.results import read_results, write_results
 from hfmm.training.flags import default_directory, recipe_of
 from hfmm.training.journal import talk
@@ -25,7 +25,7 @@ SPLITS = {"scenes": ("test", "test_heldout")}  # of built-in data; ("test",) of 
 GENERATION: Mapping[str, tuple[dict[str, Any], ...]] = {  # ways of decoding that are compared, by task
     "image-captioning": ({"num_beams": 1}, {"num_beams": 5}, {"num_beams": 20}),
 }
-SECTIONS = {"image-captioning": captioning.sections}  # of the page, by task
+SECTIONS = {"image-captioning": captioning.sections}  # of the page, by task; those of pictures.py for the others
 
 
 def reproduce(
@@ -78,7 +78,7 @@ def reproduce(
     write_results(folder, rows)
     cards.write_run_card(row, folder, folder)
     write_atomically(folder / "recipe.yaml", settings.to_yaml())
-    sections = SECTIONS[row.tasks[0]](runs[0], settings, quiet) if row.tasks[0] in SECTIONS else []
+    sections = SECTIONS.get(row.tasks[0], pictures.sections)(runs[0], settings, quiet)
     page = write_page(folder, f"{row.title} on {Path(settings.data.name).name}", _lead(settings, seeds), sections)
     talk(f"open {page}", quiet)
     return folder

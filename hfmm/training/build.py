@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data import collate
+from hfmm.data.augmentation import Augmentation
 from hfmm.data.columns import attribute_names, class_names, require
 from hfmm.data.examples import Examples
 from hfmm.device import set_attention, set_matrix_precision, set_threads
@@ -144,6 +145,8 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
     collator = collate.for_task(row.tasks[0])(processor, recipe.data.captions)
+    if recipe.data.augmentation != Augmentation():
+        collator = collate.AugmentedCollator(collator, recipe.data.augmentation)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
     return Built(recipe, row, examples, held_out, processor, model, collator, loop)
 

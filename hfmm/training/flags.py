@@ -1,6 +1,7 @@
 """From a command's flags to a recipe."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,13 @@ def recipe_of(
     """
     plain = resolve(name, recipe, config)
     values = plain.to_dict()
-    if flags.get("data") not in (None, plain.data.name):  # what was said of the recipe's own data is void
-        values["data"] |= {"options": {}, "columns": {}, "captions": DataSection().captions}
+    given = flags.get("data")
+    if (
+        given is not None and Path(given).name != Path(plain.data.name).name
+    ):  # what was said of the recipe's own is void
+        values["data"] |= {
+            name: asdict(DataSection())[name] for name in ("options", "columns", "captions", "augmentation")
+        }
         values["evaluation"]["options"] = {}
     for flag, value in flags.items():
         if flag not in FLAGS:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from hfmm.data.augmentation import Augmentation
 from hfmm.errors import UsageError, unknown
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ class DataSection:
     options: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     captions: str = "random"
+    augmentation: Augmentation = field(default_factory=Augmentation)
     batch_size: int = 32
     workers: int = 1
     on_bad_example: str = "error"

@@ -148,3 +148,21 @@ def test_unknown_options_and_choices(tmp_path):
         load("scenes", columns="image=photo")
     with pytest.raises(DataError, match=r"has no column 'sentence' .for text.: it has text"):
         load(path, columns="text=sentence")
+
+
+def test_parts_of_a_split_cover_it_once():
+    whole = load("digits", "train")
+    first, last = load("digits", "train[:90%]"), load("digits", "train[90%:]")
+    assert len(first) + len(last) == len(whole)
+    assert first[0]["id"] == whole[0]["id"]
+    assert last[-1]["id"] == whole[-1]["id"]
+    assert (first.split, last.split) == ("train[:90%]", "train[90%:]")
+    assert [example["id"] for example in load("digits", "val[3:5]")] == [
+        load("digits", "val")[row]["id"] for row in (3, 4)
+    ]
+
+
+@pytest.mark.parametrize(("split", "message"), [("train[1:2", "not written like"), ("train[5:5]", "holds none of")])
+def test_parts_that_are_none_are_refused(split, message):
+    with pytest.raises(UsageError, match=message):
+        load("digits", split)

@@ -39,7 +39,7 @@ def test_numbers_come_from_results(tmp_path):
     assert card.count("<!-- results -->") == card.count("<!-- /results -->") == 1
 
 
-@pytest.mark.parametrize("row", catalogue.own(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", catalogue.ready(), ids=lambda row: row.name)
 def test_cards_show_what_was_measured(row):
     card = cards.path_of(row.name).read_text(encoding="utf-8")
     assert cards.BETWEEN.search(card)
@@ -47,7 +47,7 @@ def test_cards_show_what_was_measured(row):
     assert cards.with_neighbors(card, cards.recipes_of(row.name)) == card
 
 
-@pytest.mark.parametrize("row", catalogue.own(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", catalogue.ready(), ids=lambda row: row.name)
 def test_cards_keep_one_order(row):
     card = cards.path_of(row.name).read_text(encoding="utf-8")
     _, _, text = card.split("---\n", 2)
@@ -62,7 +62,7 @@ def test_cards_keep_one_order(row):
     assert len(use.removeprefix("```python\n").removesuffix("\n```").split("\n")) - use.count("\n\n") == 3
 
 
-@pytest.mark.parametrize("row", catalogue.own(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", catalogue.ready(), ids=lambda row: row.name)
 def test_what_a_card_says_of_code_and_tests_is_there(row):
     rows = papers.equations(cards.path_of(row.name).read_text(encoding="utf-8"))
     assert rows

@@ -8,7 +8,7 @@ from hfmm import catalogue, factory
 from hfmm.hub.pipelines import write_index
 from tests.testing import seeded
 
-READY = [row for row in catalogue.own() if row.status == "ready"]
+READY = list(catalogue.ready())
 ROWS = [
     {
         "name": row.name,
@@ -95,16 +95,19 @@ def published(hub_of_module, tmp_path_factory):
 @pytest.mark.parametrize("row", READY, ids=lambda row: row.name)
 def test_with_hfmm_it_loads_by_id_and_trusts_nothing(published, row):
     assert same(published["hfmm"][0], published["folder"][0], row) == []
-    assert published["hfmm"][1][row.name] == [f"{row.folder}.modeling_{row.name}", True]
+    assert published["hfmm"][1][row.name] == [factory.model_class(row).__module__, True]
 
 
 @pytest.mark.parametrize("row", READY, ids=lambda row: row.name)
 def test_without_hfmm_it_loads_by_id_with_its_own_code(published, row):
     assert same(published["bare"][0], published["folder"][0], row) == []
     module, one_config_class = published["bare"][1][row.name]
-    assert module.startswith("transformers_modules.me.")
-    assert module.endswith(f".modeling_{row.name}")
     assert one_config_class
+    if row.origin == "hfmm":
+        assert module.startswith("transformers_modules.me.")
+        assert module.endswith(f".modeling_{row.name}")
+    else:
+        assert module == factory.model_class(row).__module__
 
 
 def same(found, expected, row):

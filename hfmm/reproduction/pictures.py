@@ -1,0 +1,25 @@
+"""What the page of any reproduced model of pictures shows: test pictures, and why the model says what it says."""
+
+from pathlib import Path
+
+from hfmm import data
+from hfmm.explanation import EXPLAINERS
+from hfmm.explanation.page import Section
+from hfmm.loading import load
+from hfmm.training.journal import talk
+from hfmm.training.recipe import Recipe
+
+SHOWN = 8
+
+
+def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
+    """The sections of the page, from the first seed's run: pictures at equal distances in the test split."""
+    loaded = load(run)
+    test = data.load(settings.data.name, split="test", columns=settings.data.columns or None, **settings.data.options)
+    explain = EXPLAINERS.get(loaded.row.tasks[0])
+    if explain is None:
+        return []
+    talk("explaining test pictures", quiet)
+    rows = range(0, len(test), max(1, len(test) // SHOWN))[:SHOWN]
+    shown = [explain(loaded.model, loaded.processor, test[row]["image"]) for row in rows]
+    return [("Test pictures, and why", shown)]

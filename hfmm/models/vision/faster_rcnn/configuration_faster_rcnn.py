@@ -93,6 +93,10 @@ class FasterRcnnConfig(PreTrainedConfig):
             raise ValueError("anchor_sizes and anchor_ratios must name one anchor at least")
         for name in ("num_proposals", "num_training_proposals"):
             if not 1 <= getattr(self, name) <= self.pre_nms_proposals:
-                raise ValueError(f"{name} is {getattr(self, name)}, not in 1..{self.pre_nms_proposals} (pre_nms_proposals)")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, not in 1..{self.pre_nms_proposals} (pre_nms_proposals)"
+                )
         if self.pooled_size < self.head_stride:
-            raise ValueError(f"pooled_size is {self.pooled_size} but head_stride is {self.head_stride}: nothing is left")
+            raise ValueError(
+                f"pooled_size is {self.pooled_size} but head_stride is {self.head_stride}: nothing is left"
+            )

@@ -347,6 +347,7 @@ def choose_regions(sure: Tensor, least: int, most: int, confidence: float) -> tu
 class FasterRcnnPreTrainedModel(PreTrainedModel):
     """Weights and loading of Faster R-CNN."""
 
+    config: FasterRcnnConfig
     config_class = FasterRcnnConfig
     base_model_prefix = "faster_rcnn"
     main_input_name = "pixel_values"
@@ -568,7 +569,8 @@ class FasterRcnnForObjectDetection(FasterRcnnPreTrainedModel):
         """Proposals to hand on (B, R, 4), and which count (B, R)."""
         count = self.config.num_proposals
         anchors = self.anchors(feature_map, pixel_values)
-        proposals, is_proposal = propose(*self.rpn(feature_map), anchors, self.config, count)
+        objectness, offsets = self.rpn(feature_map)
+        proposals, is_proposal = propose(objectness, offsets, anchors, self.config, count)
         sure = sure_of(proposals, self.look(feature_map, proposals, is_proposal)["scores"])
         chosen, mask = choose_regions(sure.masked_fill(~is_proposal, -1), least, most, confidence)
         return proposals.gather(1, chosen[..., None].expand(-1, -1, 4)), mask

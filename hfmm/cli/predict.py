@@ -45,6 +45,8 @@ def _lines(row: dict[str, Any]) -> list[str]:
         for thing in row["objects"]:
             box = ", ".join(f"{side:.1f}" for side in thing["box"])
             cells.append([thing["label"], f"{thing['score']:.3f}", f"[{box}]"])
+    elif "code" in row:
+        cells.append([f"{value:.4g}" for value in row["code"]])
     elif "predictions" in row:
         for said, score in zip(row["predictions"], row["scores"], strict=True):
             cells.append([said] if score is None else [said, f"{score:.3f}"])

@@ -68,14 +68,14 @@ class CaptionCollator:
 
 
 class PictureCollator:
-    """Lets the processor make tensors of pictures alone; binary ones are drawn anew at each visit."""
+    """Lets the processor make tensors of pictures alone; binary pixels and exams are drawn anew at each visit."""
 
     def __init__(self, processor: Any) -> None:
-        """Take the image processor of a generator, called with pictures, `seeds` and `return_tensors`."""
+        """Take an image processor that is called with pictures, `seeds` and `return_tensors`."""
         self.processor = processor
 
     def draw(self, example: Example, random: Random) -> Example:
-        """Draw the seed of an example's binary pixels.
+        """Draw the seed of what the processor draws.
 
         Returns:
             `id`, `image` and `seed`.
@@ -91,11 +91,11 @@ class PictureCollator:
         """Make a batch.
 
         Returns:
-            `pixel_values` (B, channels, height, width) and `example_ids` (B strings).
+            What the processor makes, `pixel_values` and with exams their `labels`, and `example_ids` (B strings).
         """
         seeds = [example["seed"] for example in drawn]
         batch = self.processor([example["image"] for example in drawn], seeds=seeds, return_tensors="pt")
-        return {"pixel_values": batch["pixel_values"], "example_ids": [example["id"] for example in drawn]}
+        return {**batch, "example_ids": [example["id"] for example in drawn]}
 
 
 class ClassCollator:
@@ -168,6 +168,45 @@ class ObjectCollator:
         return {"pixel_values": batch["pixel_values"], "labels": batch["labels"], "example_ids": ids}
 
 
+class IdentityCollator:
+    """Lets the processor make tensors of several pictures of each person, drawn and varied anew at each visit."""
+
+    def __init__(self, processor: Any) -> None:
+        """Take the image processor of a model that compares, called with pictures, `seeds` and `return_tensors`."""
+        self.processor = processor
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Draw pictures of a person, and the seed of each one's variation.
+
+        Args:
+            example: Of [`Identities`]; a person with fewer pictures than `count` shows all.
+            random: Of the choice.
+
+        Returns:
+            `label`, `pictures` (each `id`, `image` and `seed`).
+
+        Raises:
+            DataError: A picture cannot be read.
+        """
+        members = example["members"]
+        rows = random.sample(range(len(members)), min(example["count"], len(members)))
+        pictures = [{**members[row], "seed": random.getrandbits(63)} for row in rows]
+        return {"label": example["label"], "pictures": pictures}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, 3, height, width), `labels` (B,) and `example_ids` (B strings), where B counts pictures.
+        """
+        pictures = [picture for person in drawn for picture in person["pictures"]]
+        images, seeds = ([picture[name] for picture in pictures] for name in ("image", "seed"))
+        batch = self.processor(images, seeds=seeds, return_tensors="pt")
+        labels = torch.tensor([person["label"] for person in drawn for _ in person["pictures"]])
+        ids = [picture["id"] for picture in pictures]
+        return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
+
+
 class AugmentedCollator:
     """Another collator, whose examples are changed before it draws from them."""
 
@@ -175,7 +214,10 @@ class AugmentedCollator:
         self.collator, self.augmentation = collator, augmentation
 
     def draw(self, example: Example, random: Random) -> Example:
-        """Change an example, then draw."""
+        """Change an example, then draw; of a label's pictures those that were drawn are changed."""
+        if "members" in example:
+            drawn = self.collator.draw(example, random)
+            return drawn | {"pictures": [self.augmentation(picture, random) for picture in drawn["pictures"]]}
         return self.collator.draw(self.augmentation(example, random), random)
 
     def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
@@ -183,10 +225,12 @@ class AugmentedCollator:
         return self.collator(drawn)
 
 
-Collator = AugmentedCollator | CaptionCollator | PictureCollator | ClassCollator | ObjectCollator
+Collator = AugmentedCollator | CaptionCollator | PictureCollator | ClassCollator | ObjectCollator | IdentityCollator
 _COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
     "image-captioning": CaptionCollator,
+    "face-verification": lambda processor, captions: IdentityCollator(processor),
     "image-classification": lambda processor, captions: ClassCollator(processor),
+    "image-feature-extraction": lambda processor, captions: PictureCollator(processor),
     "object-detection": lambda processor, captions: ObjectCollator(processor),
     "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),
 }

@@ -13,6 +13,7 @@ from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
+from hfmm.explanation.verification import embed
 from hfmm.loading import Loaded, load
 
 Rows = list[dict[str, Any]]
@@ -40,7 +41,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify or search pictures, or draw new ones: what the model's task is.
+    """Caption, classify, search, compare or encode pictures, or draw new ones: what the model's task is.
 
     Args:
         where: Run directory or repository.
@@ -49,7 +50,8 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
 
     Returns:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
-        without beams; or probabilities), of detectors `objects`; of a generator, `image` is the file that was written.
+        without beams; or probabilities), of verifiers the other pictures and their cosines, of detectors `objects`; of
+        encoders `code`; of a generator, `image` is the file that was written.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -107,10 +109,34 @@ def _classified(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _compared(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture the others, the most alike first, with their cosines."""
+    paths = _pictures(loaded, wanted)
+    if len(paths) < 2:
+        raise UsageError(f"{loaded.row.name} compares pictures: name two or more, or a folder, with --image")
+    embeds = embed(loaded.model, loaded.processor, [_read(path) for path in paths])
+    rows = []
+    for row, (path, similarities) in enumerate(zip(paths, embeds @ embeds.T, strict=True)):
+        others = [other for other in similarities.argsort()[::-1].tolist() if other != row][: wanted.count]
+        names, scores = [str(paths[other]) for other in others], [float(similarities[other]) for other in others]
+        rows.append({"image": str(path), "predictions": names, "scores": scores})
+    return rows
+
+
 def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     paths = _pictures(loaded, wanted)
     found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
     return [{"image": str(path), "objects": listed(row)} for path, row in zip(paths, found, strict=True)]
+
+
+def _encoded(loaded: Loaded, wanted: Wanted) -> Rows:
+    rows = []
+    for path in _pictures(loaded, wanted):
+        inputs = loaded.processor([_read(path)], do_pretext=False, return_tensors="pt").to(loaded.model.device)
+        with torch.inference_mode():
+            code = loaded.model.base_model(**inputs).pooler_output[0]
+        rows.append({"image": str(path), "code": code.tolist()})
+    return rows
 
 
 def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
@@ -127,8 +153,10 @@ def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
 
 
 PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
+    "face-verification": _compared,
     "image-captioning": _captioned,
     "image-classification": _classified,
+    "image-feature-extraction": _encoded,
     "object-detection": _searched,
     "unconditional-image-generation": _drawn,
 }

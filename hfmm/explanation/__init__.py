@@ -12,6 +12,8 @@ from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
+from hfmm.explanation.pretext import explain_pretext
+from hfmm.explanation.verification import explain_face
 
 __all__ = ["Explanation", "explain"]
 
@@ -29,20 +31,21 @@ def explain(where: str | Path, image: Image.Image | str | Path, device: str = "c
         UsageError: Nothing to load there, or a task without an explanation.
         DataError: The picture cannot be read.
     """
-    from hfmm.data.images import decode
+    from hfmm.data.images import as_picture
     from hfmm.loading import load
 
     loaded = load(where, device)
     task = loaded.row.tasks[0]
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
-    picture = image if isinstance(image, Image.Image) else decode(Path(image))
-    return EXPLAINERS[task](loaded.model, loaded.processor, picture, **generation)
+    return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **generation)
 
 
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
+    "face-verification": explain_face,
     "image-captioning": explain_caption,
     "image-classification": explain_class,
+    "image-feature-extraction": explain_pretext,
     "object-detection": explain_detection,
     "unconditional-image-generation": explain_generator,
 }

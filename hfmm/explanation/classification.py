@@ -1,13 +1,14 @@
-"""Why this class: the likeliest classes with their probabilities, as bars beside the picture."""
+"""Why this class: the likeliest classes with their probabilities, as bars beside the picture, and masks below them."""
 
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
 from hfmm.explanation.base import Explanation
-from hfmm.explanation.captioning import SIDE, seen_by
-from hfmm.explanation.drawing import FONT_SIZE, INK, MARGIN, PAPER, font
+from hfmm.explanation.captioning import SIDE, overlay, seen_by
+from hfmm.explanation.drawing import FONT_SIZE, INK, MARGIN, PAPER, font, panels
 
 LIKELIEST = 5
 BAR = (99, 134, 206)
@@ -23,16 +24,39 @@ def explain_class(model: Any, processor: Any, image: Image.Image) -> Explanation
         image: Any picture.
 
     Returns:
-        `data` has `labels` and `probabilities`, the likeliest first.
+        `data` has `labels` and `probabilities`, the likeliest first, and, of a model that returns `mask_attentions`,
+        `masks`: of each attention module its mask, (h, w), a mean over channels.
     """
     inputs = processor([image], return_tensors="pt").to(model.device)
     with torch.inference_mode():
-        probabilities = model(**inputs).logits.float().softmax(-1)[0]
+        output = model(**inputs)
+    probabilities = output.logits.float().softmax(-1)[0]
     best = probabilities.topk(min(LIKELIEST, len(probabilities)))
     labels = [model.config.id2label[index] for index in best.indices.tolist()]
     shares = best.values.tolist()
-    sheet = bars(seen_by(processor, image), labels, shares)
-    return Explanation(labels[0], sheet, {"labels": labels, "probabilities": [round(share, 6) for share in shares]})
+    picture = seen_by(processor, image)
+    sheet = bars(picture, labels, shares)
+    data: dict[str, Any] = {"labels": labels, "probabilities": [round(share, 6) for share in shares]}
+    masks = [mask[0].float().mean(0).cpu().numpy() for mask in output.get("mask_attentions") or ()]  # each h w
+    if masks:
+        data["masks"] = [mask.round(6).tolist() for mask in masks]
+        sheet = below(sheet, masked(picture, masks))
+    return Explanation(labels[0], sheet, data)
+
+
+def masked(picture: Image.Image, masks: list[np.ndarray]) -> Image.Image:
+    """A panel a mask (h, w): the picture, darkest where the mask is lowest and as it is where the mask is highest."""
+    lit = [overlay(picture, mask - mask.min()) for mask in masks]
+    texts = [f"mask {number}, {len(mask)} x {mask.shape[1]}" for number, mask in enumerate(masks, 1)]
+    return panels(lit, texts, columns=min(len(masks), 3), side=SIDE)
+
+
+def below(first: Image.Image, second: Image.Image) -> Image.Image:
+    """Two sheets, the second under the first."""
+    both = Image.new("RGB", (max(first.width, second.width), first.height + second.height), PAPER)
+    both.paste(first, (0, 0))
+    both.paste(second, (0, first.height))
+    return both
 
 
 def bars(picture: Image.Image, labels: list[str], shares: list[float]) -> Image.Image:

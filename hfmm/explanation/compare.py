@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from hfmm.data.images import decode
+from hfmm.data.images import as_picture
 from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import SIDE, explain_caption, overlay, seen_by
@@ -39,7 +39,7 @@ def compare(
     """
     if len(runs) < 2:
         raise UsageError("compare needs two runs or more")
-    picture = image if isinstance(image, Image.Image) else decode(Path(image))
+    picture = as_picture(image)
     columns, models = [], []
     for run in runs:
         loaded = load(run, device)

@@ -22,8 +22,11 @@ METRICS = {  # name -> module here and class
     "detection": ("detection", "Detection"),
     "likelihood": ("likelihood", "Likelihood"),
     "classification": ("classification", "Classification"),
+    "verification": ("verification", "Verification"),
 }
-LOWER_IS_BETTER = frozenset({"nats", "bits_per_dim", "perplexity", "bits_per_character"})  # of the keys of all metrics
+LOWER_IS_BETTER = frozenset(
+    {"nats", "bits_per_dim", "perplexity", "bits_per_character", "eer"}
+)  # of the keys of all metrics
 
 
 def load(name: str) -> "evaluate.Metric":

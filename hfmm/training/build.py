@@ -20,6 +20,7 @@ from hfmm.data import collate
 from hfmm.data.augmentation import Augmentation
 from hfmm.data.columns import attribute_names, class_names, require
 from hfmm.data.examples import Examples
+from hfmm.data.identities import Identities
 from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded, load
@@ -30,11 +31,14 @@ from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
 
 NEEDED_COLUMNS = {
+    "face-verification": ("image", "label"),
     "image-captioning": ("image", "captions"),
     "image-classification": ("image", "label"),
+    "image-feature-extraction": ("image",),
     "object-detection": ("image", "objects"),
     "unconditional-image-generation": ("image",),
 }
+COMPARING = ("face-verification",)  # tasks whose batches hold several pictures of each label
 
 
 @dataclass
@@ -129,6 +133,8 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
         **recipe.data.options,
     )
     require(examples, NEEDED_COLUMNS[row.tasks[0]], row.tasks[0])
+    if row.tasks[0] in COMPARING:
+        examples = Identities(examples, recipe.data.per_label)
     held_out = _held_out(recipe)
     set_matrix_precision(training=True)
     set_threads(recipe.data.workers)

@@ -16,7 +16,7 @@ SHOWN = 12  # samples on a sheet
 
 def loss_curve(run: Path, quiet: bool = False) -> None:
     """Draw `loss.png` from `metrics.jsonl`; say so where matplotlib is not installed."""
-    rows = [row for row in read_metrics(run) if "learning_rate" in row or "loss" in row]
+    rows = read_metrics(run)
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

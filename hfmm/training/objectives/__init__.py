@@ -11,6 +11,9 @@ OBJECTIVES = {
     "classification": ("classification", "Classification"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
+    "verification": ("verification", "Verification"),
+    "pretext": ("pretext", "Pretext"),
+    "pretext_adversarial": ("pretext", "AdversarialInpainting"),
 }
 
 

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data.collate import Collator
-from hfmm.data.columns import class_names, require
+from hfmm.data.columns import attribute_names, class_names, require
 from hfmm.data.examples import Examples
 from hfmm.data.identities import Identities
 from hfmm.data.tasks import collator_of, material_of
@@ -147,13 +147,16 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
 
 
 def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
-    """What the data decide of a model: the number of words, or the names of the classes."""
+    """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
     if isinstance(processor, ProcessorMixin):
         return {"vocab_size": len(processor.tokenizer)}
     if row.tasks[0] not in ("image-classification", "object-detection", "image-segmentation"):
         return {}
     names = class_names(examples)
-    return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+    sizes = {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+    if "id2attribute" in factory.config_class(row).__dataclass_fields__:
+        sizes["id2attribute"] = dict(enumerate(attribute_names(examples)))
+    return sizes
 
 
 def _held_out(recipe: Recipe) -> Examples:

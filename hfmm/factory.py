@@ -174,7 +174,8 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
     kind = _class(row, "image_processing", dict(row.processors)["AutoImageProcessor"])
     height, width = size if isinstance(size, list | tuple) else (size, size)
     whole = {"height": height, "width": width}
-    return kind(size=whole if kind.default_to_square else {"shortest_edge": size}, crop_size=whole, **settings)
+    crops = getattr(kind, "do_center_crop", False) and not kind.default_to_square
+    return kind(size={"shortest_edge": size} if crops else whole, crop_size=whole, **settings)
 
 
 def picture_size(processor: Any) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """From drawn examples to the batches that models take."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -136,7 +136,7 @@ class ObjectCollator:
     """Lets the processor make tensors of pictures and of the objects in them."""
 
     def __init__(self, processor: Any) -> None:
-        """Take the image processor of a detector, called with pictures, `objects` and `return_tensors`."""
+        """Take the image processor of a detector, called with pictures, `annotations` and `return_tensors`."""
         self.processor = processor
 
     def draw(self, example: Example, random: Random) -> Example:
@@ -162,10 +162,27 @@ class ObjectCollator:
         Returns:
             `pixel_values` (B, 3, height, width), `labels` (of each picture `class_labels` and `boxes`), `example_ids`.
         """
-        images, objects = ([example[name] for example in drawn] for name in ("image", "objects"))
-        batch = self.processor(images, objects=objects, return_tensors="pt")
+        images = [example["image"] for example in drawn]
+        annotations = [coco_annotation(number, example["objects"]) for number, example in enumerate(drawn)]
+        batch = self.processor(images, annotations=annotations, return_tensors="pt")
+        labels = [dict(label) for label in batch["labels"]]
         ids = [example["id"] for example in drawn]
-        return {"pixel_values": batch["pixel_values"], "labels": batch["labels"], "example_ids": ids}
+        return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
+
+
+def coco_annotation(number: int, objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The objects of a picture as COCO writes them: [x, y, width, height] in pixels, and a class number.
+
+    Args:
+        number: Of the picture.
+        objects: Each with `box`, its corners in pixels, `label`, and perhaps `attributes`, numbers.
+    """
+    found = []
+    for thing in objects:
+        x0, y0, x1, y1 = thing["box"]
+        place = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
+        found.append({"category_id": thing["label"], "attributes": thing.get("attributes") or [], **place})
+    return {"image_id": number, "annotations": found}
 
 
 class IdentityCollator:

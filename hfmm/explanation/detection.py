@@ -73,7 +73,10 @@ def find_objects(
         outputs = model(**processor(images=list(pictures), return_tensors="pt").to(model.device))
     sizes = [(picture.height, picture.width) for picture in pictures]
     found = processor.post_process_object_detection(outputs, threshold=threshold, target_sizes=sizes)
-    rows = [{name: values.tolist() for name, values in row.items()} for row in found]
+    orders = [row["scores"].argsort(descending=True, stable=True) for row in found]
+    rows = [
+        {name: values[order].tolist() for name, values in row.items()} for order, row in zip(orders, found, strict=True)
+    ]
     return [row | _names(model.config, row) for row in rows]
 
 

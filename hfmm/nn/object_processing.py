@@ -1,6 +1,7 @@
 """What detectors' image processors share: pictures to squares, objects to labels, and what a model found to boxes.
 
-Outputs hold `pred_boxes`, Q boxes of a picture or Q of each class, and `scores` of every box and class.
+Objects come as upstream's detectors take them, as COCO writes them. Outputs hold `pred_boxes`, Q boxes of a picture or
+Q of each class, and `scores` of every box and class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from transformers.image_utils import get_image_size, make_flat_list_of_images, t
 
 from hfmm.nn.boxes import nms
 
-Objects = Sequence[Mapping[str, Any]]
+Annotation = Mapping[str, Any]  # `annotations`, of each object `bbox` ([x, y, w, h] in pixels) and `category_id`
 
 
 class ObjectProcessor(CLIPImageProcessorPil):
@@ -28,29 +29,32 @@ class ObjectProcessor(CLIPImageProcessorPil):
     do_center_crop = False
     of_boxes: tuple[str, ...] = ()
 
-    def preprocess(self, images: Any, objects: Sequence[Objects] | None = None, **kwargs: Any) -> BatchFeature:
+    def preprocess(self, images: Any, annotations: Any = None, **kwargs: Any) -> BatchFeature:
         """Prepare pictures, and the objects in them for training.
 
         Args:
             images: One picture or several (PIL, arrays or tensors).
-            objects: Of each picture its objects, with `box` ([x0, y0, x1, y1] in its pixels) and `label`.
+            annotations: Of each picture its objects, see `Annotation`; of one picture also alone.
             kwargs: As upstream's image processors take them.
 
         Returns:
-            `pixel_values` (B, 3, height, width), and with objects `labels`, see `label_of`.
+            `pixel_values` (B, 3, height, width), and with annotations `labels`, see `label_of`.
         """
         batch = super().preprocess(images, **kwargs)
-        if objects is not None:
+        if annotations is not None:
             pictures: Any = make_flat_list_of_images(images)
-            batch["labels"] = [self.label_of(*pair) for pair in zip(pictures, objects, strict=True)]
+            told = [annotations] if isinstance(annotations, Mapping) else annotations
+            batch["labels"] = [self.label_of(*pair) for pair in zip(pictures, told, strict=True)]
         return batch
 
-    def label_of(self, picture: Any, objects: Objects) -> dict[str, Tensor]:
+    def label_of(self, picture: Any, annotation: Annotation) -> dict[str, Tensor]:
         """What a model learns of a picture: `class_labels` (N,) and `boxes` (N, 4), corners in parts of it."""
         height, width = get_image_size(to_numpy_array(picture))
-        boxes = torch.tensor([thing["box"] for thing in objects], dtype=torch.float32).view(-1, 4)
-        labels = torch.tensor([thing["label"] for thing in objects], dtype=torch.long)
-        return {"class_labels": labels, "boxes": boxes / torch.tensor([width, height, width, height])}
+        objects = annotation["annotations"]
+        boxes = torch.tensor([thing["bbox"] for thing in objects], dtype=torch.float32).view(-1, 4)
+        corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)  # N 4
+        labels = torch.tensor([thing["category_id"] for thing in objects], dtype=torch.long)
+        return {"class_labels": labels, "boxes": corners / torch.tensor([width, height, width, height])}
 
     def post_process_object_detection(
         self,

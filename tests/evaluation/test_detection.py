@@ -80,7 +80,7 @@ def test_the_turn_is_a_sum_over_pictures(detector, scenes):
     assert turn.count == 3
     torch.testing.assert_close(turn.loss, 3 * output.loss)
     assert {name: part.item() for name, part in turn.log.items()} == pytest.approx(
-        {name: 3 * part.item() for name, part in output.losses.items()}
+        {name: 3 * part.item() for name, part in output.loss_dict.items()}
     )
 
 

@@ -9,6 +9,7 @@ import transformers
 from PIL import Image
 
 import hfmm
+from hfmm.data.collate import coco_annotation
 from hfmm.models.vision.faster_rcnn.image_processing_faster_rcnn import FasterRcnnImageProcessor
 from hfmm.models.vision.faster_rcnn.modeling_faster_rcnn import FasterRcnnOutput, choose_regions, sure_of
 from hfmm.models.vision.faster_rcnn.processing_faster_rcnn import (
@@ -187,8 +188,9 @@ def test_files_of_bottom_up_attention_are_read(tmp_path):
 
 def test_the_processor_gives_the_first_attribute_of_objects():
     picture = Image.new("RGB", (40, 20))
-    objects = [[{"box": [10, 5, 20, 15], "label": 2, "attributes": [3, 8]}, {"box": [0, 0, 4, 4], "label": 0}], []]
-    labels = FasterRcnnImageProcessor()([picture, picture], objects=objects, return_tensors="pt")["labels"]
+    objects = [{"box": [10, 5, 20, 15], "label": 2, "attributes": [3, 8]}, {"box": [0, 0, 4, 4], "label": 0}]
+    told = [coco_annotation(0, objects), coco_annotation(1, [])]
+    labels = FasterRcnnImageProcessor()([picture, picture], annotations=told, return_tensors="pt")["labels"]
     assert labels[0]["attributes"].tolist() == [3, -1]
     assert labels[0]["class_labels"].tolist() == [2, 0]
     assert labels[1]["attributes"].shape == (0,)

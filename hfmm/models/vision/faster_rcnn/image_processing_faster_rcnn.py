@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hfmm.nn.object_processing import ObjectProcessor, Objects
+from hfmm.nn.object_processing import Annotation, ObjectProcessor
 
 
 class FasterRcnnImageProcessor(ObjectProcessor):
@@ -14,10 +14,10 @@ class FasterRcnnImageProcessor(ObjectProcessor):
     size = {"height": 600, "width": 600}
     of_boxes = ("attributes", "attribute_scores")
 
-    def label_of(self, picture: Any, objects: Objects) -> dict[str, Tensor]:
+    def label_of(self, picture: Any, annotation: Annotation) -> dict[str, Tensor]:
         """What the model learns of a picture: classes, boxes, and `attributes` (N,), -1 for an object without.
 
-        Of an object with several attributes the first is learned: there is one softmax a box.
+        Of an object with several `attributes`, numbers, the first is learned: there is one softmax a box.
         """
-        attributes = [(thing.get("attributes") or [-1])[0] for thing in objects]
-        return super().label_of(picture, objects) | {"attributes": torch.tensor(attributes, dtype=torch.long)}
+        attributes = [(thing.get("attributes") or [-1])[0] for thing in annotation["annotations"]]
+        return super().label_of(picture, annotation) | {"attributes": torch.tensor(attributes, dtype=torch.long)}

@@ -54,7 +54,7 @@ class FasterRcnnOutput(ModelOutput):
 
     Attributes:
         loss: (), per picture, when labels are given.
-        losses: The named parts of `loss`, each ().
+        loss_dict: The named parts of `loss`, each ().
         logits: (B, N, K + 1), classes of the proposals; the last is the background.
         pred_boxes: (B, N, K, 4), the box of each class.
         scores: (B, N, K), probabilities; 0 where a picture has fewer proposals.
@@ -63,7 +63,7 @@ class FasterRcnnOutput(ModelOutput):
     """
 
     loss: Tensor | None = None
-    losses: dict[str, Tensor] | None = None
+    loss_dict: dict[str, Tensor] | None = None
     logits: Tensor | None = None
     pred_boxes: Tensor | None = None
     scores: Tensor | None = None
@@ -460,9 +460,9 @@ class FasterRcnnForObjectDetection(FasterRcnnPreTrainedModel):
             losses |= self.region_losses(feature_map, *found, truth)
         loss = torch.stack([*losses.values()]).sum() if losses else None
         if labels is not None and self.training:
-            return FasterRcnnOutput(loss=loss, losses=losses)
+            return FasterRcnnOutput(loss=loss, loss_dict=losses)
         boxes, is_box = propose(objectness, offsets, anchors, self.config, self.config.num_proposals)
-        return FasterRcnnOutput(loss=loss, losses=losses or None, **self.look(feature_map, boxes, is_box))
+        return FasterRcnnOutput(loss=loss, loss_dict=losses or None, **self.look(feature_map, boxes, is_box))
 
     def anchors(self, feature_map: Tensor, pixel_values: Tensor) -> Tensor:
         """The anchors of a picture, (A, 4)."""

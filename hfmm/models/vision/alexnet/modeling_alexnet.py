@@ -59,6 +59,7 @@ class AlexnetPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Conv2d | nn.Linear):
+            assert module.bias is not None
             init.normal_(module.weight, std=self.config.initializer_range)
             init.zeros_(module.bias)
 

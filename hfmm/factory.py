@@ -142,6 +142,7 @@ def create_model(name: str, preset: str = "tiny", auto: str | None = None, **ove
         raise unknown(f"head of {name}", auto, dict(row.auto))
     kind = model_class(row, auto)
     model = kind(create_config(name, preset, **overrides))
+    model.requires_grad_(True)  # upstream's DETR freezes its backbone, which here has random weights
     generation = find_preset(row, preset).get("generation", {})
     if generation:
         model.generation_config.update(**generation)

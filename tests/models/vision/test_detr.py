@@ -39,6 +39,11 @@ class TestDetr(Architecture):
         assert sum(name.startswith("loss_ce") for name in output.loss_dict) == config.decoder_layers
 
 
+def test_a_backbone_with_random_weights_is_trained():
+    model = hfmm.create_model("detr")
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_parameters_of_the_paper():
     assert parameters("detr")["paper"] == 41_524_768
 

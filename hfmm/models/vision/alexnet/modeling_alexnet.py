@@ -60,7 +60,7 @@ class AlexnetPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Conv2d | nn.Linear):
             init.normal_(module.weight, std=self.config.initializer_range)
-            init.zeros_(module.bias)
+            init.zeros_(module.bias)  # type: ignore[arg-type]  # none is without
 
 
 class AlexnetModel(AlexnetPreTrainedModel):

@@ -61,7 +61,7 @@ class AlexnetPreTrainedModel(PreTrainedModel):
         if isinstance(module, nn.Conv2d | nn.Linear):
             assert module.bias is not None
             init.normal_(module.weight, std=self.config.initializer_range)
-            init.zeros_(module.bias)
+            init.zeros_(module.bias)  # type: ignore[arg-type]  # none is without
 
 
 class AlexnetModel(AlexnetPreTrainedModel):

@@ -9,7 +9,7 @@ def run(words: Sequence[str]) -> int:
     parser = Parser("explain", "A prediction with the picture of why.", json=True)
     parser.add_argument("run", help="a run directory or a Hub repository")
     parser.add_argument("--image", required=True)
-    parser.add_argument("--output", required=True, help="a .png, .html or .json file")
+    parser.add_argument("--output", required=True, help="a .png, .gif, .html or .json file")
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)

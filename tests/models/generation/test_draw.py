@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 import hfmm
 from hfmm import factory
 from hfmm.models.generation.draw.configuration_draw import DrawConfig
-from hfmm.models.generation.draw.modeling_draw import DrawModel, Filters, filterbank, read
+from hfmm.models.generation.draw.modeling_draw import DrawModel, filterbank, read, write
 from tests.testing import ModelTests, descend, seeded
 from tests.testing_pictures import DrawsPictures
 
@@ -66,89 +66,82 @@ class TestDrawWithoutAttention(TestDraw):
 # Windows and filters
 
 
-def window(center_x, center_y, distance, variance, intensity, number, size):
-    """The filters of one window."""
-    places = distance * (torch.arange(1, number + 1) - number / 2 - 0.5)
-    values = torch.tensor([[center_x, center_y, distance, variance, intensity]])
-    columns, rows = (filterbank(center + places, torch.full_like(places, variance), size) for center in values[0, :2])
-    return Filters(values, rows[None], columns[None])
+PIXELS = torch.arange(1.0, 29)
 
 
 def test_filters_sum_to_one():  # Eqs. 25 and 26
     centers = torch.linspace(1, 28, 40)
     for variance in (0.1, 1.0, 30.0):
-        filters = filterbank(centers, torch.full_like(centers, variance), 28)
+        filters = filterbank(centers, torch.full_like(centers, variance), PIXELS)
         torch.testing.assert_close(filters.sum(-1), torch.ones(40), atol=1e-5, rtol=0)
         expected = np.exp(-((np.arange(1, 29) - centers[:, None].numpy()) ** 2) / (2 * variance))
         np.testing.assert_allclose(filters, expected / expected.sum(-1, keepdims=True), atol=1e-6)
 
 
 def test_a_filter_far_outside_still_sums_to_one():
-    filters = filterbank(torch.tensor([-500.0, 900.0]), torch.tensor([1.0, 1.0]), 28)
+    filters = filterbank(torch.tensor([-500.0, 900.0]), torch.tensor([1.0, 1.0]), PIXELS)
     torch.testing.assert_close(filters[:, [0, -1]], torch.eye(2))
 
 
-def set_windows(model, read, write):
+def set_windows(model, reads, writes):
     """Give both windows fixed raw values: g~_X, g~_Y, log sigma^2, log delta~, log gamma."""
     with torch.no_grad():
         model.windows.projection.weight.zero_()
-        model.windows.projection.bias.copy_(torch.tensor([*read, *write]))
+        model.windows.projection.bias.copy_(torch.tensor([*reads, *writes]))
     return model.windows(torch.zeros(1, model.config.decoder_hidden_size))
 
 
+def planes_last(picture):
+    """(B, C, H, W) -> (B, H, C, W), as `read` takes them."""
+    return picture.transpose(1, 2)
+
+
 def test_two_filters_as_far_apart_as_the_picture_is_wide_lie_on_its_first_and_last_pixel():  # Eqs. 19 to 24
-    model = tiny(image_size=28)
-    reads, writes = set_windows(model, [0, 0, -8, 0, 0], [0, 0, -8, 0, 0])
-    torch.testing.assert_close(reads.values[0, :3], torch.tensor([14.5, 14.5, 27.0]))
+    values, reads, _ = set_windows(tiny(image_size=28), [0, 0, -8, 0, 0], [0, 0, -8, 0, 0])
+    torch.testing.assert_close(values[0, :, [0, 1, 3]], torch.tensor([[14.5, 14.5, 27.0], [14.5, 14.5, 13.5]]))
     torch.testing.assert_close(reads.columns[0].argmax(-1) + 1, torch.tensor([1, 28]))
-    torch.testing.assert_close(writes.values[0, :3], torch.tensor([14.5, 14.5, 13.5]))
 
 
 def test_the_middle_filter_of_an_odd_number_is_at_the_center():  # 1-based, (A + 1) / 2
-    _, writes = set_windows(tiny(image_size=7), [0] * 5, [0, 0, -6, -1, 0])
+    writes = set_windows(tiny(image_size=7), [0] * 5, [0, 0, -6, -1, 0]).writes
     torch.testing.assert_close(writes.rows[0, 1].argmax(), torch.tensor(3))
     torch.testing.assert_close(writes.columns[0, 1] @ torch.arange(1.0, 8), torch.tensor(4.0))
 
 
 def test_g_moves_the_window_x_along_the_width_and_y_along_the_height():  # Eqs. 22 and 23
-    model = tiny(image_size=9)
-    reads, _ = set_windows(model, [0.6, -0.4, -8, -9, 0], [0] * 5)
-    torch.testing.assert_close(reads.values[0, :2], torch.tensor([8.0, 3.0]))
+    values, reads, _ = set_windows(tiny(image_size=9), [0.6, -0.4, -8, -9, 0], [0] * 5)
+    torch.testing.assert_close(values[0, 0, :2], torch.tensor([8.0, 3.0]))
     picture = torch.zeros(1, 1, 9, 9)
     picture[0, 0, 2, 7] = 1  # the third row, the eighth column
-    torch.testing.assert_close(read(picture, reads), torch.ones(1, 1, 2, 2))
+    torch.testing.assert_close(read(planes_last(picture), reads), torch.ones(1, 1, 2, 2))
 
 
 def test_a_single_filter_has_the_distance_of_the_whole_picture():
-    reads, _ = set_windows(tiny(read_size=1), [0] * 5, [0] * 5)
-    assert reads.values[0, 2] == 6
+    assert set_windows(tiny(read_size=1), [0] * 5, [0] * 5).values[0, 0, 3] == 6
 
 
 def test_a_sharp_window_over_the_whole_picture_reads_and_writes_it_unchanged():
     sharp = [0, 0, -8, 0, 0]
-    model = tiny(read_size=6, write_size=6)
-    reads, writes = set_windows(model, sharp, sharp)
-    torch.testing.assert_close(reads.columns[0], torch.eye(6))
-    picture = random(1, 1, 6, 6)
-    torch.testing.assert_close(read(picture, reads), picture)
-    hidden = normal(1, 10)
-    torch.testing.assert_close(model.write(hidden, writes), model.patch(hidden).view(1, 1, 6, 6))
+    windows = set_windows(tiny(read_size=6, write_size=6), sharp, sharp)
+    torch.testing.assert_close(windows.reads.columns[0], torch.eye(6))
+    picture = random(1, 2, 6, 6)
+    torch.testing.assert_close(read(planes_last(picture), windows.reads), picture)
+    torch.testing.assert_close(write(picture, windows.writes), picture)
 
 
 def test_writing_is_the_adjoint_of_reading():  # <F_Y x F_X^T, w> = <x, F_Y^T w F_X>
-    model, hidden = tiny(num_channels=2), normal(1, 10)
-    _, writes = set_windows(model, [0] * 5, [0.2, -0.3, 0.5, -0.4, 0])
-    picture = random(1, 2, 6, 6)
-    patch = model.patch(hidden).view(1, 2, 3, 3)
-    torch.testing.assert_close((read(picture, writes) * patch).sum(), (picture * model.write(hidden, writes)).sum())
+    filters = set_windows(tiny(), [0] * 5, [0.2, -0.3, 0.5, -0.4, 0]).writes
+    picture, patch = random(1, 2, 6, 6), random(1, 2, 3, 3, seed=1)
+    torch.testing.assert_close((read(planes_last(picture), filters) * patch).sum(), (picture * write(patch, filters)).sum())
 
 
 def test_gamma_scales_what_is_read_and_divides_what_is_written():  # Eqs. 27 and 29
-    model, hidden, picture = tiny(), normal(1, 10), random(1, 1, 6, 6)
+    model, picture, patch = tiny(), random(1, 2, 6, 6), random(1, 2, 3, 3, seed=1)
     plain = set_windows(model, [0, 0, 1, -1, 0], [0, 0, 1, -1, 0])
     loud = set_windows(model, [0, 0, 1, -1, np.log(3)], [0, 0, 1, -1, np.log(3)])
-    torch.testing.assert_close(read(picture, loud[0]), 3 * read(picture, plain[0]))
-    torch.testing.assert_close(model.write(hidden, loud[1]), model.write(hidden, plain[1]) / 3)
+    picture = planes_last(picture)
+    torch.testing.assert_close(read(picture, loud.reads), 3 * read(picture, plain.reads))
+    torch.testing.assert_close(write(patch, loud.writes), write(patch, plain.writes) / 3)
 
 
 # The whole of it, again in numpy
@@ -291,12 +284,12 @@ def test_one_step_without_attention_is_a_variational_autoencoder():
     output = model(pictures, sample_posterior=True, generator=generator())
     x, first = pictures.flatten(1), model.first_canvas.flatten()
     start = [vector.expand(4, -1) for vector in (model.first_encoder, model.first_decoder)]
-    seen = torch.cat([x - first.sigmoid(), start[1]], -1)
+    seen = [x - first.sigmoid(), start[1]]
     code, _ = model.encoder(seen, (start[0], torch.zeros(4, 12)), model.picture(x))
     mean, log_deviation = model.posterior(code).chunk(2, -1)
     posterior = Normal(mean, log_deviation.exp())
     latents = mean + log_deviation.exp() * torch.randn(1, 4, 4, generator=generator())[0]
-    hidden, _ = model.decoder(latents, (start[1], torch.zeros(4, 10)))
+    hidden, _ = model.decoder([latents], (start[1], torch.zeros(4, 10)))
     cost = binary_cross_entropy_with_logits(first + model.patch(hidden), x, reduction="sum") / 4
     kl = kl_divergence(posterior, Normal(0.0, 1.0)).sum(-1).mean()
     torch.testing.assert_close(output.loss, cost + kl)

@@ -16,14 +16,14 @@ Axes: B batch, T steps, C channels, H height, W width, L latents, N filters alon
 | without attention, Eqs. 17 and 18 | `read_size` and `write_size` None |
 | centers of the filters, Eqs. 19 to 24 | `DrawWindows.forward` |
 | F_X and F_Y, Eqs. 25 and 26 | `filterbank` |
-| read, Eq. 27 | `read` |
-| write, Eqs. 28 and 29 | `DrawModel.write` |
+| read, Eq. 27; write, Eqs. 28 and 29 | `read`, `write` |
 
 Departures: the KL term is the true one (Eq. 11 prints T/2 for T L/2); filters and pixels are counted from 1; with one
 filter along an edge, delta is that of the whole picture. `initial_...` of the configuration say where learning begins.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,6 +47,7 @@ class DrawOutput(ModelOutput):
         loss: (), the negative bound in nats a picture.
         losses: Its parts, each () in nats a picture: `reconstruction` and `kl`.
         kl_per_step: (B, T), nats.
+        logits: (B, C, H, W), c_T, the last canvas.
         canvases: (T, B, C, H, W), after each step, logits.
         read_windows: (T, B, 5): g_X and g_Y, the center; delta, the filters' distance; sigma^2, their variance; gamma.
             In pixels, counted from 1. None without attention.
@@ -56,6 +57,7 @@ class DrawOutput(ModelOutput):
     loss: Tensor | None = None
     losses: dict[str, Tensor] | None = None
     kl_per_step: Tensor | None = None
+    logits: Tensor | None = None
     canvases: Tensor | None = None
     read_windows: Tensor | None = None
     write_windows: Tensor | None = None
@@ -65,38 +67,59 @@ class Filters(NamedTuple):
     """A window of each picture.
 
     Attributes:
-        values: (B, 5), as in [`DrawOutput`].
         rows: (B, N, H), F_Y.
         columns: (B, N, W), F_X.
+        intensity: (B, 1, 1), gamma.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    intensity: Tensor
+
+
+class Windows(NamedTuple):
+    """Both windows of a step.
+
+    Attributes:
+        values: (B, 2, 5), of reading and of writing: g_X, g_Y, sigma^2, delta, gamma.
+        reads: Where the next step reads.
+        writes: Where this step writes.
     """
 
     values: Tensor
-    rows: Tensor
-    columns: Tensor
+    reads: Filters
+    writes: Filters
 
 
-def filterbank(centers: Tensor, variance: Tensor, size: int) -> Tensor:
-    """Gaussian filters over the pixels 1 to `size`, each summing to one (Eqs. 25 and 26).
+def filterbank(centers: Tensor, variance: Tensor, pixels: Tensor) -> Tensor:
+    """Gaussian filters over pixels, each summing to one (Eqs. 25 and 26).
 
     Args:
-        centers: (...), mu in pixels.
+        centers: (...), mu.
         variance: (...), sigma^2.
-        size: Pixels.
+        pixels: (size,), their places: 1, 2, ...
 
     Returns:
         (..., size).
     """
-    pixels = torch.arange(1, size + 1, device=centers.device, dtype=centers.dtype)
     squared = (pixels - centers[..., None]).square()
     return (squared * (-0.5 / variance)[..., None]).softmax(-1)  # a filter far outside keeps the nearest pixel
 
 
 def read(images: Tensor, filters: Filters) -> Tensor:
-    """gamma F_Y x F_X^T of every plane, Eq. 27. (B, C, H, W) -> (B, C, N, N)."""
-    batch, channels, height, width = images.shape
-    across = images.reshape(batch, channels * height, width) @ filters.columns.mT  # B C*H N
-    patches = filters.rows[:, None] @ across.unflatten(1, (channels, height))  # B C N N
-    return patches * filters.values[:, 4, None, None, None].to(patches.dtype)
+    """gamma F_Y x F_X^T of every plane, Eq. 27. (B, H, C, W) -> (B, C, N, N)."""
+    channels, width = images.shape[2:]
+    down = torch.bmm(filters.rows, images.flatten(2)).view(len(images), -1, width)  # B N*C W
+    patches = torch.bmm(down, filters.columns.mT) * filters.intensity  # B N*C N
+    return patches.unflatten(1, (-1, channels)).transpose(1, 2)
+
+
+def write(patches: Tensor, filters: Filters) -> Tensor:
+    """1 / gamma F_Y^T w F_X of every plane, Eq. 29. (B, C, N, N) -> (B, C, H, W)."""
+    channels, number = patches.shape[1:3]
+    patches = (patches.transpose(1, 2).flatten(2)) / filters.intensity  # B N C*N
+    down = torch.bmm(filters.rows.mT, patches).view(len(patches), -1, number)  # B H*C N
+    return torch.bmm(down, filters.columns).unflatten(1, (-1, channels)).transpose(1, 2)
 
 
 class DrawLSTMCell(nn.Module):
@@ -104,23 +127,26 @@ class DrawLSTMCell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
+        self.hidden_size = hidden_size
         self.gates = nn.Linear(input_size + hidden_size, 4 * hidden_size)
 
-    def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor], more: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, inputs: Sequence[Tensor], state: tuple[Tensor, Tensor], more: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Take a step.
 
         Args:
-            inputs: (B, input_size).
+            inputs: Each (B, its width), of input_size together.
             state: Hidden and cell state, each (B, hidden_size).
             more: (B, 4 hidden_size), further inputs times their weights.
         """
         hidden, cell = state
-        gates = self.gates(torch.cat([inputs, hidden], -1))
+        gates = self.gates(torch.cat([*inputs, hidden], -1))
         if more is not None:
             gates = gates + more
-        opened, candidate = gates.split([3 * hidden.shape[1], hidden.shape[1]], -1)
+        opened, candidate = gates.to(cell.dtype).split([3 * self.hidden_size, self.hidden_size], -1)
         enters, stays, leaves = opened.sigmoid().chunk(3, -1)
-        cell = stays * cell + enters * candidate.tanh()
+        cell = torch.addcmul(enters * candidate.tanh(), stays, cell)
         return leaves * cell.tanh(), cell
 
 
@@ -138,30 +164,39 @@ class DrawWindows(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     def constants(self) -> dict[str, Tensor]:
-        """Of the filters of both windows in a row: `owner` (R,), `place` (R, 1), i - N/2 - 0.5; `whole` (2,), Eq. 24."""
-        owner = [window for window, number in enumerate(self.sizes) for _ in range(number)]
-        place = [[index - number / 2 - 0.5] for number in self.sizes for index in range(1, number + 1)]
-        whole = [(self.image_size - 1) / (number - 1) if number > 1 else self.image_size for number in self.sizes]
-        return {"owner": torch.tensor(owner), "place": torch.tensor(place), "whole": torch.tensor(whole)}
+        """What no picture changes.
 
-    def forward(self, hidden: Tensor) -> tuple[Filters, Filters]:
-        """Center, distance, sharpness and intensity of each window, and its filters (Eqs. 19 to 26).
+        Returns:
+            `pixels` (H,), their places; `scale` (2, 3), of sigma^2, delta and gamma; and of the filters of both windows
+            in a row `owner` (R, 2), 1 at its window, and `place` (R, 1), i - N/2 - 0.5.
+        """
+        filters = [(window, index) for window, number in enumerate(self.sizes) for index in range(1, number + 1)]
+        whole = [(self.image_size - 1) / (number - 1) if number > 1 else self.image_size for number in self.sizes]
+        return {
+            "pixels": torch.arange(1.0, self.image_size + 1),
+            "scale": torch.tensor([[1, distance, 1] for distance in whole]),
+            "owner": torch.tensor([[1.0 - window, window] for window, _ in filters]),
+            "place": torch.tensor([[index - self.sizes[window] / 2 - 0.5] for window, index in filters]),
+        }
+
+    def forward(self, hidden: Tensor) -> Windows:
+        """Center, sharpness, distance and intensity of each window, and its filters (Eqs. 19 to 26).
 
         Args:
             hidden: (B, decoder_hidden_size).
-
-        Returns:
-            Of reading and of writing.
         """
-        raw = self.projection(hidden).float().unflatten(-1, (2, 5))  # B 2 5, Eq. 21
-        center = (self.image_size + 1) / 2 * (raw[..., :2] + 1)  # B 2 2, Eqs. 22 and 23
-        variance, stride, intensity = raw[..., 2:].exp().split(1, -1)  # B 2 1
-        values = torch.cat([center, stride * self.whole[:, None], variance, intensity], -1)  # B 2 5
-        each = values[:, self.owner]  # B R 5
-        means = each[..., :2] + self.place * each[..., 2:3]  # B R 2, Eqs. 19 and 20
-        filters = filterbank(means, each[..., 3:4], self.image_size).to(hidden.dtype)  # B R 2 pixels
-        columns, rows = (side.split(self.sizes, 1) for side in filters.unbind(2))  # B N W, B N H
-        return Filters(values[:, 0], rows[0], columns[0]), Filters(values[:, 1], rows[1], columns[1])
+        batch = len(hidden)
+        center, logarithms = self.projection(hidden).view(batch, 2, 5).split([2, 3], -1)  # Eq. 21
+        center = (self.image_size + 1) / 2 * (center + 1)  # B 2 2, Eqs. 22 and 23
+        values = torch.cat([center, logarithms.exp() * self.scale], -1)  # B 2 5, Eq. 24
+        each = torch.bmm(self.owner.expand(batch, -1, -1), values)  # B R 5
+        center, variance, distance, _ = each.split([2, 1, 1, 1], -1)
+        means = torch.addcmul(center, self.place, distance)  # B R 2, Eqs. 19 and 20
+        columns, rows = filterbank(means, variance, self.pixels).unbind(2)  # B R W, B R H
+        read_columns, write_columns = columns.split(self.sizes, 1)
+        read_rows, write_rows = rows.split(self.sizes, 1)
+        reads, writes = values[..., 4:].split(1, 1)  # B 1 1
+        return Windows(values, Filters(read_rows, read_columns, reads), Filters(write_rows, write_columns, writes))
 
 
 class DrawState(NamedTuple):
@@ -170,12 +205,12 @@ class DrawState(NamedTuple):
     Attributes:
         canvas: (B, C, H, W), logits.
         decoder: Hidden and cell state, each (B, decoder_hidden_size).
-        windows: Of reading next and of drawing just now; None without attention.
+        windows: None without attention.
     """
 
     canvas: Tensor
     decoder: tuple[Tensor, Tensor]
-    windows: tuple[Filters, Filters] | None
+    windows: Windows | None
 
 
 class DrawPreTrainedModel(PreTrainedModel):
@@ -242,11 +277,18 @@ class DrawModel(DrawPreTrainedModel):
         if config.learn_initial_state:
             encoder, decoder = self.first_encoder.expand_as(encoder), self.first_decoder.expand_as(decoder)
             canvas = self.first_canvas.expand_as(canvas)
-        windows = None if self.windows is None else self.windows(decoder)
-        return DrawState(canvas, (decoder, cells[1]), windows), (encoder, cells[0])
+        return DrawState(canvas, (decoder, cells[1]), self.look_up(decoder)), (encoder, cells[0])
 
-    def look(self, pixel_values: Tensor, state: DrawState) -> Tensor:
-        """What the encoder reads: [r] with attention, x-hat without, as x is the same at each step.
+    def look_up(self, hidden: Tensor) -> Windows | None:
+        """The windows of a decoder's state, in full precision, which places need. (B, decoder_hidden_size) -> them."""
+        if self.windows is None:
+            return None
+        with torch.autocast(hidden.device.type, enabled=False):
+            found: Windows = self.windows(hidden)
+        return found
+
+    def read(self, pixel_values: Tensor, state: DrawState) -> Tensor:
+        """What the encoder reads: patches of x and x-hat with attention; x-hat without, as x is the same at each step.
 
         Args:
             pixel_values: (B, C, H, W), x.
@@ -258,32 +300,24 @@ class DrawModel(DrawPreTrainedModel):
         error = pixel_values - state.canvas.sigmoid()  # B C H W, Eq. 3
         if state.windows is None:
             return error.flatten(1)
-        return read(torch.cat([pixel_values, error], 1), state.windows[0]).flatten(1)  # Eqs. 4 and 27
+        both = torch.cat([pixel_values.transpose(1, 2), error.transpose(1, 2)], 2)  # B H 2C W
+        with torch.autocast(error.device.type, enabled=False):
+            return read(both, state.windows.reads).flatten(1)  # Eq. 4
 
-    def write(self, hidden: Tensor, filters: Filters | None) -> Tensor:
-        """The patch that is drawn: 1 / gamma F_Y^T w F_X of every plane (Eqs. 28 and 29); all of the picture without.
-
-        Args:
-            hidden: (B, decoder_hidden_size).
-            filters: Of the window; None without attention.
-
-        Returns:
-            (B, C, H, W), logits.
-        """
-        size = self.config.image_size
-        if filters is None:
+    def write(self, hidden: Tensor, windows: Windows | None) -> Tensor:
+        """The logits to be added. (B, decoder_hidden_size), and the windows with attention -> (B, C, H, W)."""
+        if windows is None:
+            size = self.config.image_size
             return self.patch(hidden).unflatten(1, (-1, size, size))  # Eq. 18
-        number = filters.rows.shape[1]
-        patch = self.patch(hidden).unflatten(1, (-1, number, number))  # B C N N, Eq. 28
-        patch = patch / filters.values[:, 4, None, None, None]
-        down = filters.rows.mT[:, None] @ patch.to(hidden.dtype)  # B C H N
-        return (down.flatten(1, 2) @ filters.columns).unflatten(1, (-1, size))  # B C H W
+        number = windows.writes.rows.shape[1]
+        with torch.autocast(hidden.device.type, enabled=False):
+            return write(self.patch(hidden).unflatten(1, (-1, number, number)), windows.writes)  # Eq. 28
 
     def draw(self, latents: Tensor, state: DrawState) -> DrawState:
         """A step of the decoder, which adds to the canvas (Eqs. 7 and 8, 14 and 15). (B, L) -> its state."""
-        hidden, cell = self.decoder(latents, state.decoder)
-        windows = None if self.windows is None else self.windows(hidden)
-        return DrawState(state.canvas + self.write(hidden, windows and windows[1]), (hidden, cell), windows)
+        hidden, cell = self.decoder([latents], state.decoder)
+        windows = self.look_up(hidden)
+        return DrawState(state.canvas + self.write(hidden, windows), (hidden, cell), windows)
 
     @can_return_tuple
     def forward(
@@ -311,7 +345,7 @@ class DrawModel(DrawPreTrainedModel):
         picture = None if self.picture is None else self.picture(pixel_values.flatten(1))  # B 4*hidden
         posteriors, states = [], [state]
         for step in range(config.num_glimpses):
-            seen = torch.cat([self.look(pixel_values, state), state.decoder[0]], -1)
+            seen = [self.read(pixel_values, state), state.decoder[0]]
             encoder = self.encoder(seen, encoder, picture)  # Eq. 5
             posteriors.append(self.posterior(encoder[0]))
             latents, log_deviation = posteriors[-1].chunk(2, -1)  # B L, Eqs. 1 and 2
@@ -327,12 +361,13 @@ class DrawModel(DrawPreTrainedModel):
 
     def _with_steps(self, output: DrawOutput, states: list[DrawState]) -> DrawOutput:
         """An output with the canvas and windows of each step; a window is read through in the step after its state."""
+        output.logits = states[-1].canvas
         output.canvases = torch.stack([state.canvas for state in states[1:]])  # T B C H W
-        windows = [state.windows for state in states if state.windows is not None]
-        if windows:
-            output.write_windows = torch.stack([write.values for _, write in windows[1:]])  # T B 5
-            if output.loss is not None:
-                output.read_windows = torch.stack([read.values for read, _ in windows[:-1]])  # T B 5
+        values = [state.windows.values for state in states if state.windows is not None]
+        if values:
+            reads, writes = torch.stack(values)[..., [0, 1, 3, 2, 4]].unbind(2)  # T+1 B 5
+            output.write_windows = writes[1:]
+            output.read_windows = None if output.loss is None else reads[:-1]
         return output
 
     def reconstruction_cost(self, pixel_values: Tensor, canvas: Tensor) -> Tensor:
@@ -350,7 +385,7 @@ class DrawModel(DrawPreTrainedModel):
             (B,).
         """
         output = self(pixel_values, sample_posterior=True, generator=generator)
-        return -self.reconstruction_cost(pixel_values, output.canvases[-1]) - output.kl_per_step.sum(1)
+        return -self.reconstruction_cost(pixel_values, output.logits) - output.kl_per_step.sum(1)
 
     def generate(self, num_images: int = 1, generator: torch.Generator | None = None) -> DrawOutput:
         """Draw latents of the prior, step by step, and canvases from them (Eqs. 13 to 15).
@@ -360,7 +395,7 @@ class DrawModel(DrawPreTrainedModel):
             generator: Of the latents.
 
         Returns:
-            With `canvases` and `write_windows`.
+            With `logits`, `canvases` and `write_windows`.
         """
         config = self.config
         noise = standard_normal((config.num_glimpses, num_images, config.latent_size), self.posterior.weight, generator)
@@ -372,6 +407,6 @@ class DrawModel(DrawPreTrainedModel):
     @torch.no_grad()
     def generate_images(self, num_images: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """The means of what [`DrawModel.generate`] draws, Eq. 16. Returns (num_images, C, H, W), in [0, 1]."""
-        canvases = self.generate(num_images, generator).canvases
-        assert canvases is not None
-        return canvases[-1].sigmoid()
+        logits = self.generate(num_images, generator).logits
+        assert logits is not None
+        return logits.sigmoid()

@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, dict]] = {
         "processor": {"image_size": 28, **_BINARY},
     },
     "mnist": {
-        "config": {"num_glimpses": 12, "read_size": 5, "latent_size": 32},
+        "config": {"num_glimpses": 16, "read_size": 5, "latent_size": 32},
         "processor": {"image_size": 28, **_BINARY},
     },
     "mnist_no_attention": {

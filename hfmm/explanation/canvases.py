@@ -13,10 +13,11 @@ from hfmm.explanation.drawing import panels, pictures_of
 SIDE = 72  # pixels of a panel
 COLUMNS = 12  # steps that are shown, at most
 DRAWN = 4  # pictures that are drawn of the prior
+Color = tuple[int, int, int]
 LOOKS, DRAWS = (0, 160, 70), (220, 30, 30)
 
 
-def framed(picture: Image.Image, window: Sequence[float], number: int, color: tuple[int, int, int]) -> Image.Image:
+def framed(picture: Image.Image, window: Sequence[float], number: int, color: Color) -> Image.Image:
     """Enlarge a picture and draw a window of Gaussian filters: through the outermost centers, its border sigma wide.
 
     Args:
@@ -35,7 +36,7 @@ def framed(picture: Image.Image, window: Sequence[float], number: int, color: tu
     return enlarged
 
 
-def row_of(images: Tensor, windows: Tensor | None, number: int | None, color: tuple[int, int, int]) -> list[Image.Image]:
+def row_of(images: Tensor, windows: Tensor | None, number: int | None, color: Color) -> list[Image.Image]:
     """The pictures of all steps, framed where there are windows. (T, C, H, W) in [0, 1] and (T, 5) -> T pictures."""
     pictures = pictures_of(images)
     if windows is None or number is None:

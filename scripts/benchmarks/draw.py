@@ -37,7 +37,8 @@ def filters_one_by_one(model: DrawModel, hidden: Tensor, window: int, number: in
     """F_Y, F_X and gamma of reading (0) or writing (1), Eqs. 19 to 26 as they stand."""
     assert model.windows is not None
     weight, bias, size = model.windows.projection.weight, model.windows.projection.bias, model.config.image_size
-    x, y, log_variance, log_stride, log_gamma = (hidden @ weight[row] + bias[row] for row in range(5 * window, 5 * window + 5))
+    numbers = range(5 * window, 5 * window + 5)
+    x, y, log_variance, log_stride, log_gamma = (hidden @ weight[row] + bias[row] for row in numbers)
     center_x, center_y = (size + 1) / 2 * (x + 1), (size + 1) / 2 * (y + 1)
     delta, variance = (size - 1) / (number - 1) * log_stride.exp(), log_variance.exp()
     pixels = torch.arange(1, size + 1)
@@ -65,8 +66,8 @@ def one_by_one(model: DrawModel, images: Tensor, error: Tensor, hidden: Tensor) 
 def gradients(model: DrawModel, run: Callable[..., tuple[Tensor, Tensor]], *inputs: Tensor) -> list[Tensor]:
     """Results, and gradients of a sum of their squares."""
     patches, added = run(model, *inputs)
-    found = torch.autograd.grad(patches.square().sum() + added.square().sum(), [*model.windows.parameters(), inputs[-1]])
-    return [patches, added, *found]
+    total = patches.square().sum() + added.square().sum()
+    return [patches, added, *torch.autograd.grad(total, [*model.windows.parameters(), inputs[-1]])]
 
 
 def main() -> None:
@@ -92,7 +93,7 @@ def main() -> None:
     ours, plain = (statistics.median(times) for times in seconds.values())
     figures = {"hardware": hardware(), "batch": given.batch, "seconds": ours, "plain": plain, "ratio": plain / ours}
     print(f"{hardware()}; {given.batch} pictures, median of {given.repeats}")
-    print(f"a step's windows {1e3 * ours:.2f} ms   filter by filter {1e3 * plain:.2f} ms   {plain / ours:.1f} times as fast")
+    print(f"a step's windows {1e3 * ours:.2f} ms   filter by filter {1e3 * plain:.2f} ms   {plain / ours:.1f} times")
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -132,7 +132,8 @@ def test_a_sharp_window_over_the_whole_picture_reads_and_writes_it_unchanged():
 def test_writing_is_the_adjoint_of_reading():  # <F_Y x F_X^T, w> = <x, F_Y^T w F_X>
     filters = set_windows(tiny(), [0] * 5, [0.2, -0.3, 0.5, -0.4, 0]).writes
     picture, patch = random(1, 2, 6, 6), random(1, 2, 3, 3, seed=1)
-    torch.testing.assert_close((read(planes_last(picture), filters) * patch).sum(), (picture * write(patch, filters)).sum())
+    found, written = read(planes_last(picture), filters), write(patch, filters)
+    torch.testing.assert_close((found * patch).sum(), (picture * written).sum())
 
 
 def test_gamma_scales_what_is_read_and_divides_what_is_written():  # Eqs. 27 and 29
@@ -234,7 +235,8 @@ def test_the_forward_pass_is_that_of_numpy(fields):
         np.testing.assert_allclose(output.canvases[:, row], canvases, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(output.kl_per_step[row], kl, rtol=1e-4)
         if model.windows is not None:
-            for found, expected in zip((output.read_windows, output.write_windows), zip(*windows), strict=True):
+            both = output.read_windows, output.write_windows
+            for found, expected in zip(both, zip(*windows, strict=True), strict=True):
                 np.testing.assert_allclose(found[:, row], np.stack(expected), rtol=1e-4)
         total.append((cost, kl.sum()))
     expected = np.mean(total, 0)

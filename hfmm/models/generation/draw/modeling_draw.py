@@ -107,7 +107,7 @@ def filterbank(centers: Tensor, variance: Tensor, pixels: Tensor) -> Tensor:
 
 
 def read(images: Tensor, filters: Filters) -> Tensor:
-    """gamma F_Y x F_X^T of every plane, Eq. 27. (B, H, C, W) -> (B, C, N, N)."""
+    """The patch gamma F_Y x F_X^T of every plane, Eq. 27. (B, H, C, W) -> (B, C, N, N)."""
     channels, width = images.shape[2:]
     down = torch.bmm(filters.rows, images.flatten(2)).view(len(images), -1, width)  # B N*C W
     patches = torch.bmm(down, filters.columns.mT) * filters.intensity  # B N*C N
@@ -115,7 +115,7 @@ def read(images: Tensor, filters: Filters) -> Tensor:
 
 
 def write(patches: Tensor, filters: Filters) -> Tensor:
-    """1 / gamma F_Y^T w F_X of every plane, Eq. 29. (B, C, N, N) -> (B, C, H, W)."""
+    """What 1 / gamma F_Y^T w F_X of every plane adds, Eq. 29. (B, C, N, N) -> (B, C, H, W)."""
     channels, number = patches.shape[1:3]
     patches = (patches.transpose(1, 2).flatten(2)) / filters.intensity  # B N C*N
     down = torch.bmm(filters.rows.mT, patches).view(len(patches), -1, number)  # B H*C N

@@ -40,7 +40,7 @@ def test_steps_and_windows_are_shown_and_told(tmp_path):
     assert explanation.title.startswith(f"{sum(data['nats']):.1f} nats read in {COLUMNS + 5} steps")
     assert explanation.picture.width > COLUMNS * SIDE > explanation.picture.width - 2 * SIDE
     assert explanation.picture.height > (2 + DRAWN) * SIDE
-    assert torch.tensor(data["read_windows"])[0, 2] == pytest.approx(3.5 * torch.e**-1, rel=1e-4)  # where it begins
+    assert torch.tensor(data["read_windows"])[0, 2] == pytest.approx(3.5 * torch.e**-0.5, rel=1e-4)  # where it begins
     explanation.save(tmp_path / "steps.gif")
     with Image.open(tmp_path / "steps.gif") as moving:
         assert moving.is_animated

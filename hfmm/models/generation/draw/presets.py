@@ -18,6 +18,8 @@ PRESETS: dict[str, dict[str, dict]] = {
             "latent_size": 8,
             "read_size": 3,
             "write_size": 3,
+            "initial_log_variance": -1.0,
+            "initial_read_log_stride": -0.5,
         },
         "processor": {"image_size": 8, **_BINARY},
     },

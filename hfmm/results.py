@@ -11,6 +11,7 @@ from typing import Any
 from hfmm.files import write_atomically
 
 RESULTS = "results.json"
+STATE_VALUES = "training_state.json"  # of a checkpoint
 SAME = ("data", "split", "examples", "preset", "how", "hardware")  # of rows that differ by their seed alone
 
 
@@ -30,6 +31,13 @@ def read_results(run: Path) -> list[dict[str, Any]]:
     """The rows of a run, oldest first."""
     path = run / RESULTS
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def steps_of(run: Path) -> int | None:
+    """After how many steps the weights of a run, or of a checkpoint, were taken, as training noted it."""
+    noted = next((row["steps"] for row in read_results(run) if row["how"] == "hfmm train"), None)
+    path = run / STATE_VALUES
+    return json.loads(path.read_text(encoding="utf-8"))["progress"]["step"] if path.exists() else noted
 
 
 def with_reported(row: dict[str, Any]) -> dict[str, Any]:

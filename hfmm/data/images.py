@@ -65,6 +65,22 @@ def decode(data: bytes | Path, target: tuple[int, int] | None = None, max_pixels
     return _decoded(data, target, max_pixels, _to_rgb)
 
 
+def as_picture(image: Image.Image | str | Path) -> Image.Image:
+    """The picture of a path, or one that Pillow opened or a program made, as `decode` gives pictures.
+
+    Raises:
+        DataError: As in `decode`.
+    """
+    if not isinstance(image, Image.Image):
+        return decode(Path(image))
+    called = "the picture"
+    _check_size(image, called, MAX_PIXELS)
+    try:
+        return _upright(image, called, _to_rgb)
+    except OSError as error:  # opened, and not read until now
+        raise DataError(f"{called} is truncated or damaged ({error})") from error
+
+
 def decode_mask(data: bytes | Path, ignore_index: int | None = None, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a picture of class indices: grey values, or palette entries.
 
@@ -99,17 +115,22 @@ def _decoded(
             if target is not None and isinstance(image, JpegImageFile):
                 height, width = target[::-1] if _orientation(image) in _SIDEWAYS else target
                 image.draft(None, (width, height))
-            image.load()
-            # Read after loading: TIFF turns itself upright then, and PNG may keep its EXIF behind the pixels.
-            turn = _UPRIGHT.get(_orientation(image))
-            converted = convert(image, called)
-            return converted if turn is None else converted.transpose(turn)
+            return _upright(image, called, convert)
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # told in the header's own reader
         raise DataError(f"{called} has too many pixels ({error})") from error
     except Exception as error:  # Pillow raises a dozen kinds on malformed bytes, and documents none of them
         raise DataError(f"{called} is truncated or damaged ({type(error).__name__}: {error})") from error
+
+
+def _upright(image: Image.Image, called: str, convert: Callable[[Image.Image, str], Image.Image]) -> Image.Image:
+    """Load, convert and turn upright."""
+    image.load()
+    # Read after loading: TIFF turns itself upright then, and PNG may keep its EXIF behind the pixels.
+    turn = _UPRIGHT.get(_orientation(image))
+    converted = convert(image, called)
+    return converted if turn is None else converted.transpose(turn)
 
 
 def _stream(data: bytes | Path, called: str) -> IO[bytes]:
@@ -141,7 +162,7 @@ def _opened(stream: IO[bytes], called: str) -> ImageFile:
     return reader(stream)
 
 
-def _check_size(image: ImageFile, called: str, max_pixels: int) -> None:
+def _check_size(image: Image.Image, called: str, max_pixels: int) -> None:
     """Raise DataError where decoding, or resizing the decoded picture, would take too much memory."""
     sizes: list[tuple[int, ...]] = [image.size]
     if isinstance(image, TiffImageFile):

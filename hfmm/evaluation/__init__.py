@@ -11,11 +11,11 @@ from hfmm.data.examples import Examples
 from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
-from hfmm.evaluation import captioning, classification, detection, generation
+from hfmm.evaluation import captioning, classification, detection, generation, pretext, segmentation, verification
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.loading import load
 from hfmm.metrics import LOWER_IS_BETTER
-from hfmm.results import add_result, read_results, with_reported
+from hfmm.results import add_result, steps_of, with_reported
 
 __all__ = ["Asked", "Outcome", "chosen", "evaluate", "score_model"]
 
@@ -45,9 +45,12 @@ def score_model(
 
 
 SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
+    "face-verification": verification.score_verifier,
     "image-captioning": captioning.score_captioner,
     "image-classification": classification.score_classifier,
+    "image-feature-extraction": pretext.score_pretext,
     "object-detection": detection.score_detector,
+    "image-segmentation": segmentation.score_segmenter,
     "unconditional-image-generation": generation.score_generator,
 }
 
@@ -83,12 +86,6 @@ def _seen(trained_on: Mapping[str, Any]) -> list[str]:
     if "captions" not in examples.features:
         return []
     return [caption for captions in examples.column("captions") for caption in captions]
-
-
-def _steps(where: str | Path, recipe: Mapping[str, Any]) -> int | None:
-    """After how many steps the kept weights were taken, as training noted it."""
-    noted = (row["steps"] for row in read_results(Path(where)) if row["how"] == "hfmm train")
-    return next(noted, recipe.get("max_steps"))
 
 
 def evaluate(
@@ -138,7 +135,7 @@ def evaluate(
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
-        "steps": _steps(where, recipe),
+        "steps": steps_of(Path(where)) or recipe.get("max_steps"),
         "hardware": hardware(),
     }
     return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]

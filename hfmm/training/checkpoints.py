@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hfmm.errors import DataError, ResourceError
+from hfmm.results import STATE_VALUES
 
 FOLDER = "checkpoints"
 STATE_TENSORS = "training_state.safetensors"
-STATE_VALUES = "training_state.json"
 
 
 def _flush(folder: Path) -> None:

@@ -17,8 +17,9 @@ from hfmm.errors import UsageError
 from hfmm.files import write_atomically
 from hfmm.hub import cards
 from hfmm.hub.pipelines import write_index
+from hfmm.results import STATE_VALUES
 from hfmm.training.build import Built
-from hfmm.training.checkpoints import STATE_TENSORS, STATE_VALUES, Checkpoints, split_state
+from hfmm.training.checkpoints import STATE_TENSORS, Checkpoints, split_state
 from hfmm.training.recipe import Recipe, from_dict, read_yaml
 
 RECIPE, ENVIRONMENT, FINISHED = "recipe.yaml", "environment.json", "finished.json"

@@ -38,6 +38,16 @@ def test_the_data_name_the_classes(run, scenes):
     assert set(run.metrics) >= {"top_1", "top_5"}
 
 
+def test_a_checkpoint_is_scored_under_its_own_steps(tmp_path):
+    run = hfmm.train(
+        "small_cnn", output_dir=tmp_path / "run", max_steps=2, save_every=1, keep=2, batch_size=2, device="cpu",
+        quiet=True, overrides={"data.workers": 0, "evaluation.size": 2},
+    )  # fmt: skip
+    (first, *_) = sorted((run.output_dir / "checkpoints").glob("step-*"))
+    for folder, steps in ((first, 1), (run.output_dir, 2)):
+        assert hfmm.evaluate(folder, limit=2)[-1]["steps"] == steps
+
+
 def test_every_example_is_classified_once_in_order(run, scenes):
     loaded = run.load()
     logits, read = classify(loaded.model, loaded.processor, scenes)

@@ -18,7 +18,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--data", help="pictures to map by what the model makes of them, with their nearest neighbors")
     parser.add_argument("--split", help="of the data; test by default")
     parser.add_argument("--limit", type=int, help=f"how many pictures to map, {MAPPED} by default")
-    parser.add_argument("--output", required=True, help="a .png, .html or .json file")
+    parser.add_argument("--output", required=True, help="a .png, .gif, .html or .json file")
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)

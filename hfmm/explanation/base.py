@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+FRAME_MILLISECONDS = 200
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -19,19 +21,27 @@ class Explanation:
         title: The prediction in words.
         picture: What a person looks at.
         data: What a program reads; values that JSON can hold.
+        frames: The picture in motion, where it has a course.
     """
 
     title: str
     picture: Image.Image
     data: dict[str, Any] = field(default_factory=dict)
+    frames: tuple[Image.Image, ...] = ()
 
     def save(self, path: str | Path) -> None:
-        """Write the picture (any format of Pillow), or the data for a `.json` path, or a page for `.html`."""
+        """Write the picture (any format of Pillow), the data for a `.json` path, a page for `.html`.
+
+        Frames, where there are some, move in a `.gif`.
+        """
         path = Path(path)
         if path.suffix == ".json":
             path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
         elif path.suffix == ".html":
             path.write_text(f"<!doctype html><meta charset=utf-8>{self.to_html()}", encoding="utf-8")
+        elif path.suffix == ".gif" and self.frames:
+            first, *rest = self.frames
+            first.save(path, save_all=True, append_images=rest, duration=FRAME_MILLISECONDS, loop=0)
         else:
             self.picture.save(path)
 

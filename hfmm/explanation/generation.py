@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from hfmm.explanation.base import Explanation
+from hfmm.explanation.canvases import explain_canvases
 from hfmm.explanation.drawing import panels, pictures_of
 from hfmm.nn.gaussians import kl_to_standard_normal, sample_normal
 
@@ -27,7 +28,8 @@ def manifold(count: int) -> torch.Tensor:
 
 
 def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explanation:
-    """Show what the latents of a picture keep, and the manifold around them.
+    """Show what the latents of a picture keep, and the manifold around them; of a model whose output has `canvases`,
+    the steps of its drawing.
 
     Args:
         model: With `encode` and `decode`, a Gaussian for each latent.
@@ -38,9 +40,12 @@ def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explana
         First the picture as the model sees it, its reconstruction, and pictures of codes drawn of the posterior, whose
         average the reconstruction is close to; then the two latents that say most of the picture over the values of
         [`manifold`], the others as they are. `data` has `nats` (of each latent, its KL), `mean` and `latents`, the two.
+        Of canvases, see [`explain_canvases`].
     """
     with torch.inference_mode():
         pixel_values = processor([image], return_tensors="pt")["pixel_values"].to(model.device)
+        if "canvases" in model(pixel_values):
+            return explain_canvases(model, processor, image)
         mean, log_variance = model.encode(pixel_values)  # 1 L
         nats = kl_to_standard_normal(mean[0, :, None], log_variance[0, :, None])  # L
         repeated = mean.expand(DRAWN, -1), log_variance.expand(DRAWN, -1)

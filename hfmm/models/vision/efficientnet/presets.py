@@ -38,6 +38,8 @@ PRESETS: dict[str, dict[str, dict]] = {
             "depth_coefficient": 0.4,
             "hidden_dim": 640,
             "dropout_rate": 0.1,
+            "initializer_range": 0.2,  # upstream's 0.02 leaves depthwise maps below the normalization's epsilon
+            "batch_norm_momentum": 0.1,  # upstream's 0.99 is TensorFlow's, and forgets all but the last batch
             "num_labels": 64,
         },
         "processor": {"image_size": 64, "image_mean": _MEAN, "image_std": _STD},

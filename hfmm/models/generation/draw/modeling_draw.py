@@ -153,6 +153,11 @@ class DrawLSTMCell(nn.Module):
 class DrawWindows(nn.Module):
     """The decoder's state to both windows: the one that it draws in now and the one that is read next."""
 
+    pixels: Tensor  # see `constants`
+    scale: Tensor
+    owner: Tensor
+    place: Tensor
+
     def __init__(self, config: DrawConfig) -> None:
         assert config.read_size is not None
         assert config.write_size is not None
@@ -246,16 +251,16 @@ class DrawModel(DrawPreTrainedModel):
 
     def __init__(self, config: DrawConfig) -> None:
         super().__init__(config)
+        self.windows: DrawWindows | None = None
+        self.picture: nn.Linear | None = None
         shape = (config.num_channels, config.image_size, config.image_size)
         pixels, hidden = math.prod(shape), config.decoder_hidden_size
         if config.read_size is None or config.write_size is None:
-            self.windows = None
             self.picture = nn.Linear(pixels, 4 * config.encoder_hidden_size, bias=False)  # of x in [x, x-hat]
             self.patch = nn.Linear(hidden, pixels)
             read_size = pixels
         else:
             self.windows = DrawWindows(config)
-            self.picture = None
             self.patch = nn.Linear(hidden, config.num_channels * config.write_size**2)
             read_size = 2 * config.num_channels * config.read_size**2
         self.encoder = DrawLSTMCell(read_size + hidden, config.encoder_hidden_size)

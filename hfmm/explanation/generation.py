@@ -1,12 +1,15 @@
 """Why this picture: what a code keeps of it, and what lies around the code."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from PIL import Image
 
 from hfmm.explanation.base import Explanation
+from hfmm.explanation.completion import Completes, explain_completion
 from hfmm.explanation.drawing import panels, pictures_of
+from hfmm.explanation.flow import Invertible, explain_flow
 from hfmm.nn.gaussians import kl_to_standard_normal, sample_normal
 
 SIDE = 96  # pixels of a panel
@@ -29,6 +32,9 @@ def manifold(count: int) -> torch.Tensor:
 def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explanation:
     """Show what the latents of a picture keep, and the manifold around them.
 
+    A model that draws on from the first rows of a picture is explained by [`explain_completion`], one that can be undone
+    by [`explain_flow`].
+
     Args:
         model: With `encode` and `decode`, a Gaussian for each latent.
         processor: Its image processor.
@@ -39,6 +45,9 @@ def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explana
         average the reconstruction is close to; then the two latents that say most of the picture over the values of
         [`manifold`], the others as they are. `data` has `nats` (of each latent, its KL), `mean` and `latents`, the two.
     """
+    for kind, explainer in BY_WHAT_IT_OFFERS.items():
+        if isinstance(model, kind):
+            return explainer(model, processor, image)
     with torch.inference_mode():
         pixel_values = processor([image], return_tensors="pt")["pixel_values"].to(model.device)
         mean, log_variance = model.encode(pixel_values)  # 1 L
@@ -57,3 +66,9 @@ def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explana
     sheet = panels(shown, [*said, *[""] * STEPS**2], columns=STEPS, side=SIDE)
     title = f"{float(nats.sum()):.1f} nats in {len(nats)} latents, most of them in latents {first} and {second}"
     return Explanation(title, sheet, {"nats": nats.tolist(), "mean": mean[0].tolist(), "latents": [first, second]})
+
+
+BY_WHAT_IT_OFFERS: dict[type, Callable[[Any, Any, Image.Image], Explanation]] = {
+    Completes: explain_completion,
+    Invertible: explain_flow,
+}

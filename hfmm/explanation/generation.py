@@ -32,8 +32,8 @@ def manifold(count: int) -> torch.Tensor:
 def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explanation:
     """Show what the latents of a picture keep, and the manifold around them.
 
-    A model that draws on from the first rows of a picture is explained by [`explain_completion`], one that can be undone
-    by [`explain_flow`].
+    A model that draws on from the first rows of a picture is explained by [`explain_completion`], one whose codes and
+    pictures are one to one by [`explain_flow`].
 
     Args:
         model: With `encode` and `decode`, a Gaussian for each latent.

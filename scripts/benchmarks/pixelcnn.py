@@ -51,7 +51,9 @@ def main() -> None:
     print(f"cached rows {fast:8.3f} s   whole net {slow:8.3f} s   {slow / fast:5.1f} times as fast")
     if given.json:
         figures = {"hardware": hardware(), "preset": given.preset, "count": given.count}
-        given.json.write_text(json.dumps(figures | {"seconds": fast, "whole": slow, "ratio": slow / fast}, indent=2) + "\n")
+        given.json.write_text(
+            json.dumps(figures | {"seconds": fast, "whole": slow, "ratio": slow / fast}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

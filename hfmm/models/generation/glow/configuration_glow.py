@@ -20,7 +20,7 @@ class GlowConfig(PreTrainedConfig):
         hidden_size: Feature maps of the couplings' nets.
         coupling: "affine", or "additive", which only shifts.
         coupling_scale: Of affine couplings: the "sigmoid" of the net's output plus 2, as released, or its "exp".
-        permutation: Of channels before each coupling: an invertible 1x1 convolution, a fixed shuffle, or the reverse order.
+        permutation: Of channels before each coupling: an invertible 1x1 convolution, a fixed shuffle, or reversing.
         lu_decomposed: Learn the 1x1 convolution as P L (U + diag(s)).
         num_bits: Of a value; what a picture has beyond them is dropped.
         learn_top: Learn the prior of the last level; a standard normal otherwise.

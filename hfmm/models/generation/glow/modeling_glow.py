@@ -18,8 +18,8 @@ Axes: B batch, C channels (of the activations), H height, W width; a code is a l
 | z + alpha (z_pos - z_neg), section 6 | `GlowModel.direction`, `GlowModel.manipulate` |
 
 Departures, all of the released code: actnorm adds, then multiplies by exp(3 l); couplings add, then multiply, and keep
-the first half; the convolutions of their nets have an actnorm in place of a bias. The learned prior of the last level is
-the released convolution of zeros as what is left of it, a bias and a scale. Codes are standardized by their priors, so
+the first half; the convolutions of their nets have an actnorm in place of a bias. The last level's learned prior
+is what is left of the released convolution of zeros, a bias and a scale. Codes are standardized by their priors, so
 that all of a code is normal noise.
 """
 
@@ -130,6 +130,10 @@ class InvertibleConv1x1(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels, channels))
 
+    def initial(self) -> dict[str, Tensor]:
+        """What it starts as, by name."""
+        return {"weight": rotation(len(self.weight))}
+
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) -> the same, and log abs det, ()."""
         return mix(values, self.weight), torch.linalg.slogdet(wide(self.weight))[1] * values[0, 0].numel()
@@ -150,6 +154,13 @@ class InvertibleConv1x1Lu(nn.Module):
         self.register_buffer("signs", torch.empty(channels))
         self.order: Tensor
         self.signs: Tensor
+
+    def initial(self) -> dict[str, Tensor]:
+        """The factors of a rotation, by name."""
+        order, lower, upper = torch.linalg.lu(rotation(len(self.signs)))
+        diagonal = upper.diagonal()
+        found = {"order": order, "lower": lower.tril(-1), "upper": upper.triu(1)}
+        return found | {"signs": diagonal.sign(), "log_diagonal": diagonal.abs().log()}
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """L, with ones on its diagonal, and U + diag(s). Two of (C, C)."""
@@ -177,10 +188,11 @@ class Permutation(nn.Module):
         self.register_buffer("order", torch.empty(channels, dtype=torch.long))
         self.order: Tensor
 
-    def make_order(self) -> Tensor:
-        """The channel that comes to each place. (C,)."""
+    def initial(self) -> dict[str, Tensor]:
+        """The channel that comes to each place, by name."""
         count = len(self.order)
-        return torch.randperm(count, device="cpu") if self.shuffled else torch.arange(count, device="cpu").flip(0)
+        order = torch.randperm(count, device="cpu") if self.shuffled else torch.arange(count, device="cpu").flip(0)
+        return {"order": order}
 
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) -> the same, and log abs det, (), which is 0."""
@@ -376,32 +388,14 @@ class GlowPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, ZeroConv2d | ZeroLinear):
-            part = module.conv if isinstance(module, ZeroConv2d) else module.linear
-            for zero in (part.weight, part.bias, module.log_scale):
-                init.zeros_(zero)
-        elif isinstance(module, nn.Conv2d) and module.bias is None:  # those with one are zero
+        if isinstance(module, InvertibleConv1x1 | InvertibleConv1x1Lu | Permutation):
+            for name, value in module.initial().items():
+                init.copy_(getattr(module, name), value)
+        elif isinstance(module, nn.Conv2d) and module.bias is None:
             init.normal_(module.weight, std=0.05)
-        elif isinstance(module, ActNorm):
-            init.zeros_(module.shift)
-            init.zeros_(module.log_scale)
-        elif isinstance(module, InvertibleConv1x1):
-            init.copy_(module.weight, rotation(len(module.weight)))
-        elif isinstance(module, InvertibleConv1x1Lu):
-            order, lower, upper = torch.linalg.lu(rotation(len(module.signs)))
-            init.copy_(module.order, order)
-            init.copy_(module.lower, lower.tril(-1))
-            init.copy_(module.upper, upper.triu(1))
-            init.copy_(module.signs, upper.diagonal().sign())
-            init.copy_(module.log_diagonal, upper.diagonal().abs().log())
-        elif isinstance(module, Permutation):
-            init.copy_(module.order, module.make_order())
-        elif isinstance(module, TopPrior):
-            for zero in (module.bias, module.log_scale, module.edge):
-                if zero is not None:
-                    init.zeros_(zero)
-        elif isinstance(module, GlowModel):
-            init.zeros_(module.started)
+        else:  # all else starts as zero: what has a bias, the actnorms, and whether they were set
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                init.zeros_(tensor)
 
 
 class GlowModel(GlowPreTrainedModel):
@@ -423,9 +417,7 @@ class GlowModel(GlowPreTrainedModel):
         self.started: Tensor
         self.post_init()
 
-    def dequantize(
-        self, pixel_values: Tensor, noisy: bool = False, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def dequantize(self, pixel_values: Tensor, noisy: bool = False, generator: torch.Generator | None = None) -> Tensor:
         """Levels as numbers from -1/2 to 1/2: anywhere in a level's bin, or in its middle. (B, C, H, W), the same."""
         bins = 2**self.config.num_bits
         levels = ((pixel_values * 255).round() / 2 ** (8 - self.config.num_bits)).floor()  # 0 to bins - 1
@@ -488,7 +480,7 @@ class GlowModel(GlowPreTrainedModel):
         self.started.fill_(True)
 
     def density(self, latents: list[Tensor], stretched: Tensor) -> Tensor:
-        """log p of discrete pictures in nats: of the code, the stretch, and the bins' volume. (B,) -> (B,), Eq. 6."""
+        """Log p of discrete pictures in nats: of the code, the stretch, and the bins' volume. (B,) -> (B,), Eq. 6."""
         noise = torch.cat([latent.flatten(1) for latent in latents], dim=1)  # B values
         zero = torch.zeros_like(noise)
         return log_normal(noise, zero, zero) + stretched - self.config.num_bits * log(2) * noise.shape[1]

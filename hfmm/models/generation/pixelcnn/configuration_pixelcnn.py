@@ -11,7 +11,7 @@ class PixelcnnConfig(PreTrainedConfig):
     Defaults are for binary MNIST; van den Oord et al. 2016 print no sizes for it.
 
     Args:
-        num_channels: Of the pictures; within a pixel, each sees those before it (red, green given red, blue given both).
+        num_channels: Of the pictures; within a pixel, each sees those before it: red, green given red, blue given both.
         image_size: Height and width of the pictures in pixels.
         num_levels: Values that a pixel's channel can take, 2 for binary pictures and 256 for 8 bits.
         hidden_size: Feature maps of each stack, p.
@@ -44,7 +44,9 @@ class PixelcnnConfig(PreTrainedConfig):
         """Raise ValueError where two fields disagree."""
         sizes = self.num_channels, self.image_size, self.num_layers, self.kernel_size
         if min(sizes) < 1 or min(self.condition_size, self.spatial_condition_channels) < 0:
-            raise ValueError("num_channels, image_size, num_layers and kernel_size must be positive, and conditions not negative")
+            raise ValueError(
+                "num_channels, image_size, num_layers and kernel_size must be positive, and conditions not negative"
+            )
         if self.kernel_size % 2 == 0 or self.first_kernel_size % 2 == 0 or self.first_kernel_size < 3:
             raise ValueError(
                 f"kernel_size is {self.kernel_size} and first_kernel_size {self.first_kernel_size}: both must be odd, "

@@ -17,7 +17,7 @@ Axes: B batch, N levels, C channels, H height, W width, P feature maps, D number
 | the blind spot of one stack, figure 1 | `SingleStackLayer` |
 
 Departures: the vertical stack's first layer sees the rows above and the others the row itself as well, which is the
-paper's shift; s of Eq. 5 is given, not made of h by a deconvolution; the horizontal stack's first layer has no residual.
+paper's shift; s of Eq. 5 is given, not made of h by a deconvolution; the first horizontal layer has no residual.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class PixelcnnOutput(ModelOutput):
 
 
 def gate(features: Tensor) -> Tensor:
-    """tanh of the first half of the maps times the sigmoid of the second, Eq. 2. (B, 2 P, ...) -> (B, P, ...)."""
+    """Tanh of the first half of the maps times the sigmoid of the second, Eq. 2. (B, 2 P, ...) -> (B, P, ...)."""
     content, passes = features.chunk(2, dim=1)
     return content.tanh() * passes.sigmoid()
 
@@ -119,7 +119,7 @@ class GatedLayer(nn.Module):
         self.map = nn.Conv2d(spatial, gates, 1, bias=False) if spatial else None  # Eq. 5
 
     def condition(self, vector: Tensor | None, spatial: Tensor | None) -> Tensor | None:
-        """What is added inside the gates. (B, D) and (B, S, H, W) -> (B, gates, 1 or H, 1 or W), or None for nothing."""
+        """What is added inside the gates. (B, D) and (B, S, H, W) -> (B, gates, 1 or H, 1 or W), or None."""
         added = None
         if vector is not None and self.vector is not None:
             added = self.vector(vector)[:, :, None, None]
@@ -278,7 +278,7 @@ class PixelcnnModel(PixelcnnPreTrainedModel):
         return cross_entropy(logits, self.levels(pixel_values), reduction="none")
 
     def log_likelihood(self, pixel_values: Tensor, generator: torch.Generator | None = None, **given: Any) -> Tensor:
-        """log p(x), Eq. 1, or log p(x given h), Eq. 3, in nats: exact, nothing is drawn. (B, C, H, W) -> (B,)."""
+        """Log p(x), Eq. 1, or log p(x given h), Eq. 3, in nats: exact, nothing is drawn. (B, C, H, W) -> (B,)."""
         return -self.nats_of(pixel_values, self(pixel_values, **given).logits).sum((1, 2, 3))
 
     @torch.no_grad()

@@ -78,8 +78,10 @@ class Row(NamedTuple):
         return tuple(import_module(f"{self.folder}.presets").PRESETS)
 
 
-def _tool(name: str, title: str, year: int, paper: str, tasks: tuple[str, ...], *source: str) -> Row:
-    return Row(name, title, "tool", year, paper, "tool", tasks, source)
+def _tool(
+    name: str, title: str, year: int, paper: str, tasks: tuple[str, ...], *source: str, status: str = "planned"
+) -> Row:
+    return Row(name, title, "tool", year, paper, "tool", tasks, source, status)
 
 
 def _reference(name: str, title: str, year: int, paper: str, source: tuple[str, ...], note: str) -> Row:
@@ -91,6 +93,7 @@ CAPTIONS, ANSWERS, RETRIEVAL = ("image-captioning",), ("visual-question-answerin
 PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-image",), ("image-to-image",)
 ZERO_SHOT = ("zero-shot-image-classification",)
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
+OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)
 OF_WORDS_AND_PICTURES = (*OF_PICTURES, ("AutoTokenizer", "TokenizersBackend"))
 
 # fmt: off
@@ -99,11 +102,15 @@ ROWS: tuple[Row, ...] = (
     Row("lenet5", "LeNet-5", "vision", 1998, "LeCun et al., Proc. IEEE", "hfmm", CLASSES, ("S3:41",), "ready",
         (("AutoModelForImageClassification", "Lenet5ForImageClassification"),), processors=OF_PICTURES),
     Row("alexnet", "AlexNet", "vision", 2012, "Krizhevsky et al., NIPS", "hfmm", CLASSES + FEATURES,
-        ("S0:42", "S3:42", "S4:42")),
+        ("S0:42", "S3:42", "S4:42"),
+        "ready", (("AutoModelForImageClassification", "AlexnetForImageClassification"), ("AutoModel", "AlexnetModel")),
+        processors=OF_PICTURES),
     Row("vgg", "VGG-16 and VGG-19", "vision", 2014, "arXiv:1409.1556", "hfmm", CLASSES + FEATURES, ("S3:43", "S4:43"),
         "ready", (("AutoModelForImageClassification", "VggForImageClassification"), ("AutoBackbone", "VggBackbone"),
                   ("AutoModel", "VggBackbone")), processors=OF_PICTURES),
-    Row("googlenet", "GoogLeNet", "vision", 2015, "arXiv:1409.4842", "hfmm", CLASSES + FEATURES, ("S1:44", "S3:44")),
+    Row("googlenet", "GoogLeNet", "vision", 2015, "arXiv:1409.4842", "hfmm", CLASSES + FEATURES, ("S1:44", "S3:44"),
+        "ready", (("AutoModelForImageClassification", "GooglenetForImageClassification"),
+                  ("AutoBackbone", "GooglenetBackbone"), ("AutoModel", "GooglenetModel")), processors=OF_PICTURES),
     Row("highway_network", "Highway networks", "vision", 2015, "arXiv:1505.00387", "hfmm", CLASSES, ("S3:50",),
         "ready", (("AutoModelForImageClassification", "HighwayNetworkForImageClassification"),),
         processors=OF_PICTURES),
@@ -111,17 +118,29 @@ ROWS: tuple[Row, ...] = (
         ("S3:50",), "ready", (("AutoModelForImageClassification", "ResidualAttentionForImageClassification"),
                               ("AutoBackbone", "ResidualAttentionBackbone"),
                               ("AutoModel", "ResidualAttentionBackbone")), processors=OF_PICTURES),
-    Row("unet", "U-Net", "vision", 2015, "arXiv:1505.04597", "hfmm", ("image-segmentation",), ("S3:47", "S4:47")),
+    Row("unet", "U-Net", "vision", 2015, "arXiv:1505.04597", "hfmm", ("image-segmentation",), ("S3:47", "S4:47"),
+        "ready", (("AutoModelForSemanticSegmentation", "UnetForSemanticSegmentation"),),
+        processors=(("AutoImageProcessor", "UnetImageProcessor"),)),
     Row("yolo", "YOLO, version 1", "vision", 2016, "arXiv:1506.02640", "hfmm", BOXES, ("S3:48", "S4:48"), "ready",
         (("AutoModelForObjectDetection", "YoloForObjectDetection"),),
         processors=(("AutoImageProcessor", "YoloImageProcessor"),)),
     Row("faster_rcnn", "Faster R-CNN with attributes", "vision", 2015, "arXiv:1506.01497", "hfmm", BOXES + FEATURES,
-        ("S1:48", "S3:48", "S4:48", "S4:11d", "S3:15")),
-    Row("setr", "SETR", "vision", 2021, "arXiv:2012.15840", "hfmm", ("image-segmentation",), ("S2:37c",)),
-    Row("segmenter", "Segmenter", "vision", 2021, "arXiv:2105.05633", "hfmm", ("image-segmentation",), ("S2:37c",)),
+        ("S1:48", "S3:48", "S4:48", "S4:11d", "S3:15"),
+        "ready", (("AutoModelForObjectDetection", "FasterRcnnForObjectDetection"),),
+        processors=(("AutoImageProcessor", "FasterRcnnImageProcessor"),)),
+    Row("setr", "SETR", "vision", 2021, "arXiv:2012.15840", "hfmm", ("image-segmentation",), ("S2:37c",),
+        "ready", (("AutoModelForSemanticSegmentation", "SetrForSemanticSegmentation"),),
+        processors=OF_MASKS),
+    Row("segmenter", "Segmenter", "vision", 2021, "arXiv:2105.05633", "hfmm", ("image-segmentation",), ("S2:37c",),
+        "ready", (("AutoModelForSemanticSegmentation", "SegmenterForSemanticSegmentation"),),
+        processors=OF_MASKS),
     Row("facenet", "FaceNet and DeepFace", "vision", 2015, "arXiv:1503.03832", "hfmm", ("face-verification",),
-        ("S3:49", "S3:63")),
-    Row("pretext", "Self-supervised pretext tasks", "vision", 2015, "arXiv:1505.05192", "hfmm", FEATURES, ("S3:61",)),
+        ("S3:49", "S3:63"), "ready",
+        (("AutoModel", "FacenetModel"), ("AutoModelForImageClassification", "FacenetForImageClassification")),
+        processors=(("AutoImageProcessor", "FacenetImageProcessor"),)),
+    Row("pretext", "Self-supervised pretext tasks", "vision", 2015, "arXiv:1505.05192", "hfmm", FEATURES, ("S3:61",),
+        "ready", (("AutoModelForPreTraining", "PretextForPreTraining"), ("AutoModel", "PretextModel")),
+        processors=(("AutoImageProcessor", "PretextImageProcessor"),)),
     Row("small_cnn", "Small backbone of tiny presets", "vision", 2026, "", "hfmm", CLASSES + FEATURES, (), "ready",
         (("AutoModelForImageClassification", "SmallCnnForImageClassification"), ("AutoBackbone", "SmallCnnBackbone"),
          ("AutoModel", "SmallCnnBackbone")), processors=OF_PICTURES),
@@ -140,8 +159,12 @@ ROWS: tuple[Row, ...] = (
         ("S2:37c",), "ready",
         (("AutoModelForImageClassification", "SwinForImageClassification"), ("AutoBackbone", "SwinBackbone"),
          ("AutoModel", "SwinModel")), processors=OF_PICTURES),
-    Row("yolos", "YOLOS (the deck's ViT-YOLO)", "vision", 2021, "arXiv:2106.00666", "transformers", BOXES, ("S2:37c",)),
-    Row("detr", "DETR", "vision", 2020, "arXiv:2005.12872", "transformers", BOXES, ("S4:11d",)),
+    Row("yolos", "YOLOS (the deck's ViT-YOLO)", "vision", 2021, "arXiv:2106.00666", "transformers", BOXES, ("S2:37c",),
+        "ready", (("AutoModelForObjectDetection", "YolosForObjectDetection"), ("AutoModel", "YolosModel")),
+        processors=(("AutoImageProcessor", "YolosImageProcessorPil"),)),
+    Row("detr", "DETR", "vision", 2020, "arXiv:2005.12872", "transformers", BOXES, ("S4:11d",), "ready",
+        (("AutoModelForObjectDetection", "DetrForObjectDetection"), ("AutoModel", "DetrModel")),
+        processors=(("AutoImageProcessor", "DetrImageProcessorPil"),)),
     # text
     Row("lstm_lm", "LSTM language model", "text", 2014, "arXiv:1409.2329", "hfmm", ("text-generation",),
         ("S1:52", "S3:52", "S3:53", "S2:53")),
@@ -229,9 +252,10 @@ ROWS: tuple[Row, ...] = (
     Row("llava_1_5", "LLaVA-1.5", "generalist", 2023, "arXiv:2310.03744", "transformers", ("image-text-to-text",),
         ("S0:34",)),
     # tools
-    _tool("tsne", "t-SNE and neighbors of codes", 2008, "van der Maaten and Hinton, JMLR", FEATURES, "S0:14", "S3:15"),
+    _tool("tsne", "t-SNE and neighbors of codes", 2008, "van der Maaten and Hinton, JMLR", FEATURES, "S0:14", "S3:15",
+          status="ready"),
     _tool("attention_overlay", "Attention of each word", 2015, "arXiv:1502.03044", CAPTIONS, "S0:2f"),
-    _tool("attention_rollout", "Attention rollout", 2020, "arXiv:2005.00928", CLASSES, "S2:37a"),
+    _tool("attention_rollout", "Attention rollout", 2020, "arXiv:2005.00928", CLASSES, "S2:37a", status="ready"),
     _tool("word_neighbors", "Word neighbors", 2015, "arXiv:1411.4555", ("word-embedding",), "S1:1b", "S4:11c"),
     _tool("prediction_cards", "Prediction cards", 2021, "arXiv:2103.00020", ZERO_SHOT, "S2:10c"),
     _tool("cosine_matrix", "Cosine matrix", 2021, "arXiv:2103.00020", RETRIEVAL, "S2:10e"),

@@ -155,7 +155,7 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         name: An architecture of the catalogue.
         preset: One of its presets.
         captions: The corpus of a word-level vocabulary; the built-in scenes grammar's words when there is none.
-        overrides: Settings of the processor.
+        overrides: Settings of the processor; `image_size` may be a side or [height, width].
 
     Raises:
         UsageError: An unknown name, preset or setting.
@@ -172,8 +172,10 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         return _class(row, "processing", own).from_corpus(captions, **settings)
     size = settings.pop("image_size")
     kind = _class(row, "image_processing", dict(row.processors)["AutoImageProcessor"])
-    square = {"height": size, "width": size}
-    return kind(size=square if kind.default_to_square else {"shortest_edge": size}, crop_size=square, **settings)
+    height, width = size if isinstance(size, list | tuple) else (size, size)
+    whole = {"height": height, "width": width}
+    crops = getattr(kind, "do_center_crop", False) and not kind.default_to_square
+    return kind(size={"shortest_edge": size} if crops else whole, crop_size=whole, **settings)
 
 
 def picture_size(processor: Any) -> tuple[int, int]:

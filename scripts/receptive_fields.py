@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import hfmm
-from hfmm.explanation.captioning import SIDE, overlay
 from hfmm.explanation.drawing import panels
+from hfmm.explanation.overlay import SIDE, overlay
 
 PICTURE_SIZE = 128  # pixels
 DRAWS = 8  # random weights and pictures that a panel is the mean of

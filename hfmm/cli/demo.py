@@ -1,11 +1,10 @@
 """`hfmm demo`: the Gradio app of the task on models of yours."""
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -44,33 +43,39 @@ def open_app(models: Sequence[str], device: str = "cpu") -> tuple[Any, Any]:
     """Load models and lay out the page.
 
     Args:
-        models: Run directories or repositories of one task.
+        models: Run directories or repositories, whose tasks one app shows.
         device: As torch names it.
 
     Returns:
         The module of the app, and its page.
 
     Raises:
-        UsageError: Nothing to load there, no app for the task, or models of different tasks.
+        UsageError: Nothing to load there, no app for the task, or models that no one app shows.
     """
     from hfmm.loading import load
 
     loaded = [load(where, device) for where in models]
-    tasks = sorted({each.row.tasks[0] for each in loaded})
-    if len(tasks) > 1:
-        raise UsageError(f"one app shows one task, these models have {', '.join(tasks)}")
-    app = import_app(app_of(loaded[0].row))
-    return app, app.build([app.captioner_of(each.model, each.processor, each.where) for each in loaded])
+    folders = {app_of(each.row) for each in loaded}
+    if len(folders) > 1:
+        tasks = ", ".join(sorted({each.row.tasks[0] for each in loaded}))
+        raise UsageError(f"no one app shows all of {tasks}: name models of one room")
+    app = import_app(folders.pop())
+    return app, app.build([app.entry(each.model, each.processor, each.where) for each in loaded])
 
 
 def import_app(folder: Path) -> Any:
     """The module `app.py` of a folder, which stands alone and imports its neighbors by their bare names."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    sys.path.insert(0, str(folder))
-    try:
-        return importlib.import_module("app")
-    finally:
-        sys.path.pop(0)
+    name = f"app_of_{folder.name}"  # every app has an `app.py`
+    if name not in sys.modules:
+        spec: Any = spec_from_file_location(name, folder / "app.py")
+        sys.modules[name] = module_from_spec(spec)
+        sys.path.insert(0, str(folder))
+        try:
+            spec.loader.exec_module(sys.modules[name])
+        finally:
+            sys.path.remove(str(folder))
+    return sys.modules[name]
 
 
 def _check_extra(mcp: bool) -> None:

@@ -14,7 +14,9 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--text", help="how the caption starts")
     parser.add_argument("--num-return-sequences", type=int, default=1)
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
-    parser.add_argument("--output", metavar="DIR", help="the folder that a generator draws its pictures into")
+    parser.add_argument(
+        "--output", metavar="DIR", help="the folder for the pictures of a generator or the masks of a segmenter"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what a generator draws")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)
@@ -45,6 +47,10 @@ def _lines(row: dict[str, Any]) -> list[str]:
         for thing in row["objects"]:
             box = ", ".join(f"{side:.1f}" for side in thing["box"])
             cells.append([thing["label"], f"{thing['score']:.3f}", f"[{box}]"])
+    elif "classes" in row:
+        cells = [[found["label"], f"{found['share']:.3f}"] for found in row["classes"]]
+    elif "code" in row:
+        cells.append([f"{value:.4g}" for value in row["code"]])
     elif "predictions" in row:
         for said, score in zip(row["predictions"], row["scores"], strict=True):
             cells.append([said] if score is None else [said, f"{score:.3f}"])

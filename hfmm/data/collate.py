@@ -1,6 +1,6 @@
 """From drawn examples to the batches that models take."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -68,14 +68,14 @@ class CaptionCollator:
 
 
 class PictureCollator:
-    """Lets the processor make tensors of pictures alone; binary ones are drawn anew at each visit."""
+    """Lets the processor make tensors of pictures alone; binary pixels and exams are drawn anew at each visit."""
 
     def __init__(self, processor: Any) -> None:
-        """Take the image processor of a generator, called with pictures, `seeds` and `return_tensors`."""
+        """Take an image processor that is called with pictures, `seeds` and `return_tensors`."""
         self.processor = processor
 
     def draw(self, example: Example, random: Random) -> Example:
-        """Draw the seed of an example's binary pixels.
+        """Draw the seed of what the processor draws.
 
         Returns:
             `id`, `image` and `seed`.
@@ -91,11 +91,11 @@ class PictureCollator:
         """Make a batch.
 
         Returns:
-            `pixel_values` (B, channels, height, width) and `example_ids` (B strings).
+            What the processor makes, `pixel_values` and with exams their `labels`, and `example_ids` (B strings).
         """
         seeds = [example["seed"] for example in drawn]
         batch = self.processor([example["image"] for example in drawn], seeds=seeds, return_tensors="pt")
-        return {"pixel_values": batch["pixel_values"], "example_ids": [example["id"] for example in drawn]}
+        return {**batch, "example_ids": [example["id"] for example in drawn]}
 
 
 class ClassCollator:
@@ -136,7 +136,7 @@ class ObjectCollator:
     """Lets the processor make tensors of pictures and of the objects in them."""
 
     def __init__(self, processor: Any) -> None:
-        """Take the image processor of a detector, called with pictures, `objects` and `return_tensors`."""
+        """Take the image processor of a detector, called with pictures, `annotations` and `return_tensors`."""
         self.processor = processor
 
     def draw(self, example: Example, random: Random) -> Example:
@@ -162,8 +162,104 @@ class ObjectCollator:
         Returns:
             `pixel_values` (B, 3, height, width), `labels` (of each picture `class_labels` and `boxes`), `example_ids`.
         """
-        images, objects = ([example[name] for example in drawn] for name in ("image", "objects"))
-        batch = self.processor(images, objects=objects, return_tensors="pt")
+        images = [example["image"] for example in drawn]
+        annotations = [coco_annotation(number, example["objects"]) for number, example in enumerate(drawn)]
+        batch = self.processor(images, annotations=annotations, return_tensors="pt")
+        labels = [dict(label) for label in batch["labels"]]
+        ids = [example["id"] for example in drawn]
+        return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
+
+
+def coco_annotation(number: int, objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The objects of a picture as COCO writes them: [x, y, width, height] in pixels, and a class number.
+
+    Args:
+        number: Of the picture.
+        objects: Each with `box`, its corners in pixels, `label`, and perhaps `attributes`, numbers.
+    """
+    found = []
+    for thing in objects:
+        x0, y0, x1, y1 = thing["box"]
+        place = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
+        found.append({"category_id": thing["label"], "attributes": thing.get("attributes") or [], **place})
+    return {"image_id": number, "annotations": found}
+
+
+class IdentityCollator:
+    """Lets the processor make tensors of several pictures of each person, drawn and varied anew at each visit."""
+
+    def __init__(self, processor: Any) -> None:
+        """Take the image processor of a model that compares, called with pictures, `seeds` and `return_tensors`."""
+        self.processor = processor
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Draw pictures of a person, and the seed of each one's variation.
+
+        Args:
+            example: Of [`Identities`]; a person with fewer pictures than `count` shows all.
+            random: Of the choice.
+
+        Returns:
+            `label`, `pictures` (each `id`, `image` and `seed`).
+
+        Raises:
+            DataError: A picture cannot be read.
+        """
+        members = example["members"]
+        rows = random.sample(range(len(members)), min(example["count"], len(members)))
+        pictures = [{**members[row], "seed": random.getrandbits(63)} for row in rows]
+        return {"label": example["label"], "pictures": pictures}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, 3, height, width), `labels` (B,) and `example_ids` (B strings), where B counts pictures.
+        """
+        pictures = [picture for person in drawn for picture in person["pictures"]]
+        images, seeds = ([picture[name] for picture in pictures] for name in ("image", "seed"))
+        batch = self.processor(images, seeds=seeds, return_tensors="pt")
+        labels = torch.tensor([person["label"] for person in drawn for _ in person["pictures"]])
+        ids = [picture["id"] for picture in pictures]
+        return {"pixel_values": batch["pixel_values"], "labels": labels, "example_ids": ids}
+
+
+class MaskCollator:
+    """Lets the processor make tensors of pictures and of the class of each of their pixels."""
+
+    def __init__(self, processor: Any) -> None:
+        """Take the image processor of a segmenter, called with pictures, `segmentation_maps` and `return_tensors`."""
+        self.processor = processor
+
+    def draw(self, example: Example, random: Random) -> Example:
+        """Take an example as it is.
+
+        Returns:
+            `id`, `image` and `mask`.
+
+        Raises:
+            DataError: The example has no picture or no mask, or one of another size.
+        """
+        for name in ("image", "mask"):
+            if example.get(name) is None:
+                raise DataError(f"example {example['id']} has no {name}")
+        (height, width), picture = example["mask"].shape, example["image"]
+        if (width, height) != picture.size:
+            raise DataError(
+                f"example {example['id']} has a mask of {width} x {height} pixels for a picture of "
+                f"{picture.width} x {picture.height}"
+            )
+        return {name: example[name] for name in ("id", "image", "mask")}
+
+    def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
+        """Make a batch.
+
+        Returns:
+            `pixel_values` (B, channels, height, width), `labels` (B, height, width), 255 where no class is known, and
+            `example_ids` (B strings).
+        """
+        images, masks = ([example[name] for example in drawn] for name in ("image", "mask"))
+        batch = self.processor(images, segmentation_maps=masks, return_tensors="pt")
         ids = [example["id"] for example in drawn]
         return {"pixel_values": batch["pixel_values"], "labels": batch["labels"], "example_ids": ids}
 
@@ -175,7 +271,10 @@ class AugmentedCollator:
         self.collator, self.augmentation = collator, augmentation
 
     def draw(self, example: Example, random: Random) -> Example:
-        """Change an example, then draw."""
+        """Change an example, then draw; of a label's pictures those that were drawn are changed."""
+        if "members" in example:
+            drawn = self.collator.draw(example, random)
+            return drawn | {"pictures": [self.augmentation(picture, random) for picture in drawn["pictures"]]}
         return self.collator.draw(self.augmentation(example, random), random)
 
     def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
@@ -183,17 +282,12 @@ class AugmentedCollator:
         return self.collator(drawn)
 
 
-Collator = AugmentedCollator | CaptionCollator | PictureCollator | ClassCollator | ObjectCollator
-_COLLATORS: dict[str, Callable[[Any, str], Collator]] = {  # of a processor and the choice of captions
-    "image-captioning": CaptionCollator,
-    "image-classification": lambda processor, captions: ClassCollator(processor),
-    "object-detection": lambda processor, captions: ObjectCollator(processor),
-    "unconditional-image-generation": lambda processor, captions: PictureCollator(processor),
-}
-
-
-def for_task(task: str) -> Callable[[Any, str], Collator]:
-    """What makes the collator of a task's training batches, of a processor and the choice of captions."""
-    if task not in _COLLATORS:
-        raise unknown("task to make batches for", task, _COLLATORS)
-    return _COLLATORS[task]
+Collator = (
+    AugmentedCollator
+    | CaptionCollator
+    | PictureCollator
+    | ClassCollator
+    | ObjectCollator
+    | MaskCollator
+    | IdentityCollator
+)

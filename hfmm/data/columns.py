@@ -32,6 +32,7 @@ KINDS = {
     "video": "video",
     "id": "text",
 }
+IGNORED = 255  # class of pixels of which nothing is known
 COMMON_NAMES = {
     "image": ("image", "photo", "img", "file_name"),
     "captions": ("captions", "caption", "sentences", "text"),
@@ -186,9 +187,32 @@ def require(examples: Examples, needed: Iterable[str], task: str) -> None:
 
 
 def class_names(examples: Examples) -> tuple[str, ...]:
-    """Names of the classes of examples; of objects whose classes have numbers only, made up."""
-    if examples.label_names is not None or "objects" not in examples.features:
-        return examples.label_names or ()
-    labels = [thing.get("label") for objects in examples.column("objects") for thing in objects]
-    numbers = [label for label in labels if isinstance(label, int)]
+    """Names of the classes of examples; of objects and pixels whose classes have numbers only, made up."""
+    if examples.label_names is not None:
+        return examples.label_names
+    numbers: list[int] = []
+    if "objects" in examples.features:
+        labels = (thing.get("label") for objects in examples.column("objects") for thing in objects)
+        numbers = [label for label in labels if isinstance(label, int)]
+    elif examples.features.get("mask") == "mask":
+        masks = (example["mask"] for example in examples)
+        numbers = [int(mask.max(where=mask != IGNORED, initial=0)) for mask in masks if mask is not None]
     return tuple(f"class {number}" for number in range(1 + max(numbers, default=-1)))
+
+
+def attribute_names(examples: Examples) -> tuple[str, ...]:
+    """Names of the attributes of objects; of those that have numbers only, made up.
+
+    Raises:
+        DataError: An object has attributes that are no list of numbers.
+    """
+    if examples.attribute_names is not None or "objects" not in examples.features:
+        return examples.attribute_names or ()
+    most = -1
+    for objects in examples.column("objects"):
+        for thing in objects:
+            numbers = thing.get("attributes") or []
+            if not isinstance(numbers, list) or not all(isinstance(number, int) for number in numbers):
+                raise DataError(f"{examples.name} has an object with attributes {numbers!r}: give a list of numbers")
+            most = max(most, *numbers, -1)
+    return tuple(f"attribute {number}" for number in range(1 + most))

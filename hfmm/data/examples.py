@@ -31,13 +31,15 @@ class Examples(ABC):
         split: `train`, `validation`, `test` or the source's own name.
         features: Column -> kind: `image`, `mask`, `text`, `texts`, `label`, `objects`, `messages`, `audio`, `video`,
             `number` or `value` (anything else).
-        label_names: Name of each value of the `label` column, None without such a column.
+        label_names: Name of each class, of labels, objects or masks; None where there are none, or no names.
+        attribute_names: Name of each attribute that objects may have, None where they have numbers only, or none.
     """
 
     name: str
     split: str
     features: dict[str, str]
     label_names: tuple[str, ...] | None = None
+    attribute_names: tuple[str, ...] | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -109,6 +111,7 @@ class Selection(Examples):
         self.rows = rows
         self.name, self.split = base.name, base.split
         self.features, self.label_names = base.features, base.label_names
+        self.attribute_names = base.attribute_names
         if rows and not 0 <= min(rows) <= max(rows) < len(base):
             raise IndexError(f"{base.name} {base.split} has {len(base)} examples, no rows {min(rows)} to {max(rows)}")
 

@@ -3,6 +3,7 @@
 What is heavy (`datasets`, Arrow) is imported only by the sources that need it.
 """
 
+import json
 import os
 import re
 from abc import ABC, abstractmethod
@@ -23,6 +24,7 @@ from hfmm.errors import DataError, UsageError, unknown
 BUILT_IN = ("scenes", "digits")
 ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
 SPLITS = ("train", "validation", "test")
+CLASSES = "classes.json"  # of a folder with masks: names of the classes, in order
 _FILE_KINDS = (".parquet", ".jsonl", ".csv")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SHARD = re.compile(r"[-_]\d+(-of-\d+)?$")
@@ -250,12 +252,15 @@ def examples_of(
     if not len(table):
         raise DataError(f"{spec} {split} holds no rows")
     mapping = map_columns(table.kinds, explicit, f"{spec} {split}")
+    names = _label_names(source, table, mapping.sources.get("label"))
+    if "mask" in mapping.sources and names is None:
+        names = _mask_names(source, options.get("ignore_index"))
     return MappedExamples(
         table,
         mapping,
         spec,
         split,
-        _label_names(source, table, mapping.sources.get("label")),
+        names,
         options.get("max_pixels") or MAX_PIXELS,
         options.get("ignore_index"),
     )
@@ -272,3 +277,17 @@ def _label_names(source: Source, table: Table, column: str | None) -> tuple[str,
         return tuple(sorted(names, key=lambda name: (int(name), name) if name.isdecimal() else (2**63, name)))
     numbers = [label for label in labels if isinstance(label, int)]
     return tuple(str(number) for number in range(max(numbers, default=-1) + 1)) if len(numbers) == len(labels) else None
+
+
+def _mask_names(source: Source, ignore_index: int | None) -> tuple[str, ...] | None:
+    """The names of the classes of masks, from the file `classes.json` of a folder; one to ignore, if last, is none."""
+    path = source.path / CLASSES if isinstance(source, LocalSource) else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path} is not a list of names, one a class")
+    return tuple(names[:-1] if ignore_index == len(names) - 1 else names)

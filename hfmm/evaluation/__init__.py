@@ -11,7 +11,7 @@ from hfmm.data.examples import Examples
 from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
-from hfmm.evaluation import captioning, classification, detection, generation
+from hfmm.evaluation import captioning, classification, detection, generation, pretext, segmentation, verification
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.loading import load
 from hfmm.metrics import LOWER_IS_BETTER
@@ -45,9 +45,12 @@ def score_model(
 
 
 SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
+    "face-verification": verification.score_verifier,
     "image-captioning": captioning.score_captioner,
     "image-classification": classification.score_classifier,
+    "image-feature-extraction": pretext.score_pretext,
     "object-detection": detection.score_detector,
+    "image-segmentation": segmentation.score_segmenter,
     "unconditional-image-generation": generation.score_generator,
 }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from hfmm.data.images import decode
 from hfmm.data.tables import list_pictures
@@ -13,6 +14,8 @@ from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
+from hfmm.explanation.segmentation import segment, shares
+from hfmm.explanation.verification import embed
 from hfmm.loading import Loaded, load
 
 Rows = list[dict[str, Any]]
@@ -27,7 +30,7 @@ class Wanted:
         text: How each caption starts.
         count: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
-        output: The folder that a generator draws into.
+        output: The folder that a generator draws into, or that masks of segmenters are written to.
         seed: Of what a generator draws.
     """
 
@@ -40,7 +43,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify or search pictures, or draw new ones: what the model's task is.
+    """Caption, classify, search, segment, compare or encode pictures, or draw new ones: what the task is.
 
     Args:
         where: Run directory or repository.
@@ -49,7 +52,9 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
 
     Returns:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
-        without beams; or probabilities), of detectors `objects`; of a generator, `image` is the file that was written.
+        without beams; or probabilities), of verifiers the other pictures and their cosines, of detectors `objects`, of
+        segmenters `classes` (and `mask`, the file that was written), of encoders `code`; of a generator, `image` is the
+        file that was written.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -107,10 +112,48 @@ def _classified(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _compared(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture the others, the most alike first, with their cosines."""
+    paths = _pictures(loaded, wanted)
+    if len(paths) < 2:
+        raise UsageError(f"{loaded.row.name} compares pictures: name two or more, or a folder, with --image")
+    embeds = embed(loaded.model, loaded.processor, [_read(path) for path in paths])
+    rows = []
+    for row, (path, similarities) in enumerate(zip(paths, embeds @ embeds.T, strict=True)):
+        others = [other for other in similarities.argsort()[::-1].tolist() if other != row][: wanted.count]
+        names, scores = [str(paths[other]) for other in others], [float(similarities[other]) for other in others]
+        rows.append({"image": str(path), "predictions": names, "scores": scores})
+    return rows
+
+
 def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     paths = _pictures(loaded, wanted)
     found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
     return [{"image": str(path), "objects": listed(row)} for path, row in zip(paths, found, strict=True)]
+
+
+def _segmented(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Write masks of class numbers, one a picture, where a folder is named."""
+    names: Any = loaded.model.config.id2label
+    rows: Rows = []
+    for path in _pictures(loaded, wanted):
+        (mask,) = segment(loaded.model, loaded.processor, [_read(path)])
+        rows.append({"image": str(path), "classes": shares(mask, names)})
+        if wanted.output is not None:
+            wanted.output.mkdir(parents=True, exist_ok=True)
+            rows[-1]["mask"] = str(wanted.output / f"{path.stem}.png")
+            Image.fromarray(mask).save(rows[-1]["mask"])
+    return rows
+
+
+def _encoded(loaded: Loaded, wanted: Wanted) -> Rows:
+    rows = []
+    for path in _pictures(loaded, wanted):
+        inputs = loaded.processor([_read(path)], do_pretext=False, return_tensors="pt").to(loaded.model.device)
+        with torch.inference_mode():
+            code = loaded.model.base_model(**inputs).pooler_output[0]
+        rows.append({"image": str(path), "code": code.tolist()})
+    return rows
 
 
 def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
@@ -127,9 +170,12 @@ def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
 
 
 PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
+    "face-verification": _compared,
     "image-captioning": _captioned,
     "image-classification": _classified,
+    "image-feature-extraction": _encoded,
     "object-detection": _searched,
+    "image-segmentation": _segmented,
     "unconditional-image-generation": _drawn,
 }
 

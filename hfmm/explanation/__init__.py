@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -10,38 +10,68 @@ from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
+from hfmm.explanation.collection import explain_collection
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
+from hfmm.explanation.pretext import explain_pretext
+from hfmm.explanation.segmentation import explain_segmentation
+from hfmm.explanation.verification import explain_face
+
+if TYPE_CHECKING:
+    from hfmm.data.examples import Examples
 
 __all__ = ["Explanation", "explain"]
 
 
-def explain(where: str | Path, image: Image.Image | str | Path, device: str = "cpu", **generation: Any) -> Explanation:
-    """Predict on a picture and show why.
+def explain(
+    where: str | Path,
+    image: Image.Image | str | Path | None = None,
+    device: str = "cpu",
+    data: "Examples | None" = None,
+    **options: Any,
+) -> Explanation:
+    """Predict on a picture and show why, or show how the model sees a collection of pictures.
 
     Args:
         where: Run directory or repository.
         image: A picture or its path.
         device: As torch names it.
-        generation: Arguments of `generate`.
+        data: Examples to map by their codes, instead of a picture, see [`explain_collection`].
+        options: Of the task's explanation: arguments of `generate`, `truth` of a classifier.
 
     Raises:
-        UsageError: Nothing to load there, or a task without an explanation.
-        DataError: The picture cannot be read.
+        UsageError: Neither or both are given, nothing to load there, or a task without an explanation.
+        DataError: A picture cannot be read.
     """
     from hfmm.data.images import as_picture
     from hfmm.loading import load
 
+    if (image is None) == (data is None):
+        raise UsageError("explain takes a picture, or data to map")
     loaded = load(where, device)
     task = loaded.row.tasks[0]
+    if data is not None:
+        if task not in WITH_CODES:
+            raise UsageError(f"{loaded.row.name} has no codes of pictures to map: its task is {task}")
+        return explain_collection(loaded.model, loaded.processor, data, **options)
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
-    return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **generation)
+    return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **options)  # type: ignore[arg-type]
 
 
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
+    "face-verification": explain_face,
     "image-captioning": explain_caption,
     "image-classification": explain_class,
+    "image-feature-extraction": explain_pretext,
     "object-detection": explain_detection,
+    "image-segmentation": explain_segmentation,
     "unconditional-image-generation": explain_generator,
 }
+WITH_CODES = (  # tasks whose models look at pictures alone
+    "image-classification",
+    "object-detection",
+    "image-segmentation",
+    "image-feature-extraction",
+    "face-verification",
+)

@@ -4,40 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.drawing import panels
+from hfmm.explanation.overlay import SIDE, overlay, seen_by
 
-SIDE = 160  # pixels of a panel
 FRAME = (255, 140, 0)
-DIMMED = 0.4  # brightness of what was not looked at
-
-
-def overlay(picture: Image.Image, attention: np.ndarray) -> Image.Image:
-    """A picture lit where attention lies: the map is enlarged and smoothed (Xu et al. 2015, figure 5).
-
-    Args:
-        picture: RGB, the square that the model saw.
-        attention: (h, w), weights of the annotations.
-    """
-    strongest = max(float(attention.max()), 1e-12)
-    small = Image.fromarray((attention / strongest * 255).astype(np.uint8))
-    cell = picture.width / attention.shape[1]
-    light = small.resize(picture.size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(cell / 3))
-    brightness = DIMMED + (1 - DIMMED) * np.asarray(light, dtype=np.float32)[:, :, None] / 255
-    return Image.fromarray((np.asarray(picture, dtype=np.float32) * brightness).astype(np.uint8))
-
-
-def seen_by(processor: Any, image: Image.Image) -> Image.Image:
-    """The square that the image processor cuts out of a picture, before normalization, SIDE pixels wide."""
-    reader = getattr(processor, "image_processor", processor)  # a captioner's processor holds one beside the tokenizer
-    crop = reader.crop_size
-    prepared = reader(image, do_rescale=False, do_normalize=False, return_tensors="np")
-    pixels = np.moveaxis(prepared["pixel_values"][0], 0, -1).astype(np.uint8)
-    assert pixels.shape[:2] == (crop["height"], crop["width"])
-    return Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
 def explain_caption(model: Any, processor: Any, image: Image.Image, **generation: Any) -> Explanation:

@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw
 from hfmm.data.images import as_picture
 from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
-from hfmm.explanation.captioning import SIDE, explain_caption, overlay, seen_by
-from hfmm.explanation.drawing import FONT_SIZE, INK, MARGIN, PAPER, font, panels, wrap
+from hfmm.explanation.captioning import explain_caption
+from hfmm.explanation.drawing import FONT_SIZE, INK, MARGIN, PAPER, beside, font, panels, wrap
+from hfmm.explanation.overlay import SIDE, overlay, seen_by
 from hfmm.loading import Loaded, load
 
 COLUMNS = 3  # panels beside each other within one model
@@ -50,7 +51,7 @@ def compare(
         columns.append(_column(loaded, picture, explanation, score))
         models.append({"run": str(run), "architecture": loaded.row.name, "score": score, **explanation.data})
     title = " | ".join(f"{model['run']}: {model['caption']}" for model in models)
-    return Explanation(title, _side_by_side(columns), {"models": models})
+    return Explanation(title, beside(columns), {"models": models})
 
 
 def _score(loaded: Loaded, picture: Image.Image, generation: dict[str, Any]) -> float | None:
@@ -83,15 +84,3 @@ def _column(loaded: Loaded, picture: Image.Image, explanation: Explanation, scor
         draw.text((MARGIN, MARGIN + number * step), line, INK, font())
     column.paste(sheet, (0, 2 * MARGIN + len(lines) * step))
     return column
-
-
-def _side_by_side(columns: Sequence[Image.Image]) -> Image.Image:
-    """Pictures beside each other, their tops aligned."""
-    gap = 3 * MARGIN
-    width = sum(column.width for column in columns) + gap * (len(columns) - 1)
-    sheet = Image.new("RGB", (width, max(column.height for column in columns)), PAPER)
-    left = 0
-    for column in columns:
-        sheet.paste(column, (left, 0))
-        left += column.width + gap
-    return sheet

@@ -19,7 +19,7 @@ def boxes_over(image: Image.Image, found: Mapping[str, Sequence[Any]], side: int
 
     Args:
         image: RGB.
-        found: `boxes` in its pixels, `labels`, `names` and `scores`; those of a small score are left out.
+        found: Of `find_objects`; objects of a small score are left out.
         side: Pixels of the result, at most.
     """
     seen = [number for number, score in enumerate(found["scores"]) if score > THRESHOLD]
@@ -28,8 +28,14 @@ def boxes_over(image: Image.Image, found: Mapping[str, Sequence[Any]], side: int
         [side / edge for side, edge in zip(found["boxes"][number], (width, height) * 2, strict=True)] for number in seen
     ]
     drawn = with_boxes(enlarged(image, side, side), parts, [color_of(found["labels"][number]) for number in seen])
-    words = ", ".join(f"{found['names'][number]} {found['scores'][number]:.2f}" for number in seen)
+    words = ", ".join(f"{_called(found, number)} {found['scores'][number]:.2f}" for number in seen)
     return drawn, words or "nothing"
+
+
+def _called(found: Mapping[str, Sequence[Any]], number: int) -> str:
+    """An object in words: its class, after its attribute where it has one."""
+    name = found["names"][number]
+    return f"{found['attribute_names'][number]} {name}" if "attribute_names" in found else name
 
 
 def explain_detection(model: Any, processor: Any, image: Image.Image) -> Explanation:
@@ -41,8 +47,7 @@ def explain_detection(model: Any, processor: Any, image: Image.Image) -> Explana
         image: Any picture.
 
     Returns:
-        The picture with the boxes, each class in a color of its own; `data` has `objects`, each with `label`, `score`
-        and `box` in pixels of the picture.
+        The picture with the boxes, each class in a color of its own; `data` has `objects`, see `listed`.
     """
     (found,) = find_objects(model, processor, [image])
     drawn, words = boxes_over(image.convert("RGB"), found)
@@ -61,17 +66,31 @@ def find_objects(
         threshold: Boxes with a greater score are found.
 
     Returns:
-        Of each picture lists `boxes` ([x0, y0, x1, y1] in its pixels), `labels`, `names` and `scores`, best first.
+        Of each picture lists `boxes` ([x0, y0, x1, y1] in its pixels), `labels`, `names` and `scores`, best first; of a
+        model that tells attributes also `attributes`, `attribute_names` and `attribute_scores`.
     """
     with torch.inference_mode():
         outputs = model(**processor(images=list(pictures), return_tensors="pt").to(model.device))
     sizes = [(picture.height, picture.width) for picture in pictures]
     found = processor.post_process_object_detection(outputs, threshold=threshold, target_sizes=sizes)
-    rows = [{name: values.tolist() for name, values in row.items()} for row in found]
-    return [{**row, "names": [model.config.id2label[label] for label in row["labels"]]} for row in rows]
+    orders = [row["scores"].argsort(descending=True, stable=True) for row in found]
+    rows = [
+        {name: values[order].tolist() for name, values in row.items()} for order, row in zip(orders, found, strict=True)
+    ]
+    return [row | _names(model.config, row) for row in rows]
+
+
+def _names(config: Any, found: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+    """Classes and attributes of objects in words."""
+    names = {"names": [config.id2label[label] for label in found["labels"]]}
+    if "attributes" in found:
+        names["attribute_names"] = [config.id2attribute[number] for number in found["attributes"]]
+    return names
 
 
 def listed(found: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Objects one by one, best first: `label` (its name), `score`, `box`."""
-    rows = zip(found["names"], found["scores"], found["boxes"], strict=True)
-    return [{"label": name, "score": score, "box": box} for name, score, box in rows]
+    """Objects one by one, best first: `label` (its name), `score`, `box` in pixels and, where told, `attribute`."""
+    keys = {"label": "names", "score": "scores", "box": "boxes"}
+    keys |= {"attribute": "attribute_names"} if "attribute_names" in found else {}
+    rows = zip(*(found[name] for name in keys.values()), strict=True)
+    return [dict(zip(keys, row, strict=True)) for row in rows]

@@ -73,3 +73,27 @@ def panels(pictures: Sequence[Image.Image], texts: Sequence[str], columns: int, 
                 draw.text((left, top + side + 3 + number * step), line, INK, font())
         top += height
     return sheet
+
+
+def beside(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures beside each other, their tops aligned."""
+    gap = 3 * MARGIN
+    width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
+    sheet = Image.new("RGB", (width, max(picture.height for picture in pictures)), PAPER)
+    left = 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width + gap
+    return sheet
+
+
+def below(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures below each other, their left sides aligned."""
+    gap = 2 * MARGIN
+    height = sum(picture.height for picture in pictures) + gap * (len(pictures) - 1)
+    sheet = Image.new("RGB", (max(picture.width for picture in pictures), height), PAPER)
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height + gap
+    return sheet

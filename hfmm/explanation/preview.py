@@ -99,12 +99,12 @@ def _figures(example: Example, kinds: dict[str, str], names: Sequence[str] | Non
     over = {kind: example[column] for column, kind in kinds.items() if kind in ("objects", "mask")}
     for column, kind in kinds.items():
         if column == "image" and kind == "image":
-            yield _picture(example["image"], over.get("objects") or (), over.get("mask"), names)
+            yield annotated(example["image"], over.get("objects") or (), over.get("mask"), names)
         elif kind == "image":
             yield Figure(enlarged(example[column], SIDE, SIDE), note=column)
         elif kind == "mask" and kinds.get("image") != "image":
             empty = Image.new("RGB", example[column].shape[1::-1], "white")
-            yield _picture(empty, (), example[column], names)
+            yield annotated(empty, (), example[column], names)
         elif kind == "video":
             frames = [Image.fromarray(frame) for frame in _samples(example[column])]
             yield Figure(strip(frames, width), note=_times(len(frames), "frames"))
@@ -121,8 +121,17 @@ def _times(count: int, what: str) -> str:
     return f"{what}, {count}" if count <= FRAMES else f"{what}, {FRAMES} of {count}"
 
 
-def _picture(picture: Image.Image, objects: Sequence[dict[str, Any]], mask: Any, names: Sequence[str] | None) -> Figure:
-    """A picture with its mask, then its boxes, drawn over it, and the legend of both."""
+def annotated(
+    picture: Image.Image, objects: Sequence[dict[str, Any]], mask: Any, names: Sequence[str] | None
+) -> Figure:
+    """A picture with its mask, then its boxes, drawn over it, and the legend of both.
+
+    Args:
+        picture: RGB.
+        objects: With `box` in pixels of the picture, and `label`.
+        mask: (H, W) classes; None without.
+        names: Of the classes; one called background is not tinted.
+    """
     drawn = enlarged(picture, SIDE, SIDE)
     legend: dict[tuple[Color, str], None] = {}
     if mask is not None:

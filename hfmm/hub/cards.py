@@ -35,11 +35,12 @@ def path_of(name: str) -> Path:
 
 
 def copy_pictures(name: str, folder: Path) -> None:
-    """Copy the pictures of a card to where the card will look for them."""
+    """Copy the pictures of a card to where the card will look for them; one that is still to be drawn stops nothing."""
     card = path_of(name)
     (folder / PICTURES).mkdir(exist_ok=True)
     for picture in re.findall(rf"\(({PICTURES}/[\w.-]+)\)", card.read_text(encoding="utf-8")):
-        shutil.copyfile(card.parent / picture, folder / picture)
+        if (card.parent / picture).exists():
+            shutil.copyfile(card.parent / picture, folder / picture)
 
 
 def recipes_of(name: str) -> Path:

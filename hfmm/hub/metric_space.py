@@ -119,6 +119,8 @@ EXAMPLES = {  # arguments of the example in the documentation, where they are no
         'metric.compute(predictions=[{"boxes": [[2, 3, 20, 21]], "labels": [4], "scores": [0.9]}],\n'
         '               references=[{"boxes": [[2, 2, 20, 20]], "labels": [4]}])'
     ),
+    "segmentation": "metric.compute(predictions=[[[0, 0], [1, 2]]], references=[[[0, 1], [1, 255]]])",
+    "verification": "metric.compute(predictions=[0.9, 0.7, 0.4, 0.1], references=[1, 1, 0, 0])",
     "exact": (
         'metric.compute(predictions=["a small red star in the top left"],\n'
         '               references=[\'[{"shape": "star", "color": "red", "place": "top left", "size": "small"}]\'])'

@@ -24,6 +24,11 @@ THEN = {  # Auto class -> what one does with the model
         'outputs = model(**processor(picture, return_tensors="pt"))\n'
         "print(processor.post_process_object_detection(outputs, target_sizes=[picture.size[::-1]]))\n"
     ),
+    "AutoModelForSemanticSegmentation": (
+        'picture = Image.open("picture.jpg")\n'
+        'outputs = model(**processor(picture, return_tensors="pt"))\n'
+        "print(processor.post_process_semantic_segmentation(outputs, target_sizes=[picture.size[::-1]]))\n"
+    ),
 }
 
 

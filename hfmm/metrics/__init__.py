@@ -20,10 +20,14 @@ METRICS = {  # name -> module here and class
     "exact_scene": ("exact_scene", "ExactScene"),
     "caption": ("caption", "Caption"),
     "detection": ("detection", "Detection"),
+    "segmentation": ("segmentation", "Segmentation"),
     "likelihood": ("likelihood", "Likelihood"),
     "classification": ("classification", "Classification"),
+    "verification": ("verification", "Verification"),
 }
-LOWER_IS_BETTER = frozenset({"nats", "bits_per_dim", "perplexity", "bits_per_character"})  # of the keys of all metrics
+LOWER_IS_BETTER = frozenset(
+    {"nats", "bits_per_dim", "perplexity", "bits_per_character", "eer"}
+)  # of the keys of all metrics
 
 
 def load(name: str) -> "evaluate.Metric":

@@ -97,7 +97,7 @@ def average_precisions(predictions: Sequence[Found], references: Sequence[Found]
                 best = np.flatnonzero(found.labels == label)
                 best = best[np.argsort(-found.scores[best], kind="stable")][:MOST]
                 scores[label].append(found.scores[best])
-                right[label].append(matches(overlaps(found.boxes[best], truth.boxes[truth.labels == label])))
+                right[label].append(assigned(overlaps(found.boxes[best], truth.boxes[truth.labels == label])) >= 0)
     objects = np.concatenate([truth.labels for truth in references])
     return np.stack(
         [average_precision(scores[label], right[label], int((objects == label).sum())) for label in classes.tolist()]
@@ -114,21 +114,21 @@ def overlaps(boxes: Floats, others: Floats) -> Floats:
     return np.divide(inside, union, out=np.zeros_like(inside), where=inside > 0)
 
 
-def matches(overlap: Floats) -> NDArray[np.bool_]:
-    """Whether each detection is right, the best-scored first, at each threshold. (N, M) -> (10, N).
+def assigned(overlap: Floats) -> NDArray[np.int64]:
+    """The object of each detection, the best-scored first, at each threshold; -1 where it is wrong. (N, M) -> (10, N).
 
     A detection takes the free object that it overlaps most, the last of equal ones.
     """
-    right = np.zeros((len(THRESHOLDS), len(overlap)), bool)
+    objects = np.full((len(THRESHOLDS), len(overlap)), -1)
     free = np.ones((len(THRESHOLDS), overlap.shape[1]), bool)
     rows = np.arange(len(THRESHOLDS))
     for number in np.flatnonzero((overlap >= THRESHOLDS[0]).any(1)):
         open_to = np.where(free, overlap[number], -1)  # 10 M
         taken = open_to.shape[1] - 1 - open_to[:, ::-1].argmax(1)
         hit = open_to[rows, taken] >= np.minimum(THRESHOLDS, EXACT)
-        right[hit, number] = True
+        objects[hit, number] = taken[hit]
         free[rows[hit], taken[hit]] = False
-    return right
+    return objects
 
 
 def average_precision(scores: list[Floats], right: list[NDArray[np.bool_]], objects: int) -> Floats:

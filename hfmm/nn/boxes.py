@@ -9,6 +9,7 @@ Axes: B batch, N boxes, C channels, H height, W width, P bins a side.
 |---|---|
 | intersection over union | `box_iou` |
 | non-maximum suppression, greedy (R-CNN, arXiv 1311.2524, section 2.2) | `nms` |
+| the same of many pictures at once, of boxes in order | `suppress` |
 | RoI max pooling (Fast R-CNN, arXiv 1504.08083, section 2.1) | `roi_pool` |
 | RoIAlign (Mask R-CNN, arXiv 1703.06870, section 3) | `roi_align` |
 | t_x, t_y, t_w, t_h (Faster R-CNN, arXiv 1506.01497, Eq. 2) | `encode_boxes`, `decode_boxes` |
@@ -18,9 +19,9 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample
 
-BLOCK = 256  # boxes that `nms` decides on at a time: its memory is BLOCK times the number of boxes
+BLOCK = 256  # boxes to decide on at a time in suppression: its memory is BLOCK times the number of boxes
 LARGEST_GROWTH = math.log(1000 / 16)  # of a side in `decode_boxes`, so that no exponential overflows; as in Detectron
 
 
@@ -74,6 +75,31 @@ def _overlapping(rows: Tensor, columns: Tensor, boxes: Tensor, threshold: float,
     return overlap if groups is None else overlap & (groups[rows, None] == groups[columns])
 
 
+@torch.no_grad()
+def suppress(boxes: Tensor, threshold: float) -> Tensor:
+    """Which boxes of each list overlap no kept one before them: `nms` of many lists of one length, sorted already.
+
+    Args:
+        boxes: (..., N, 4), by falling score.
+        threshold: Boxes overlap when their intersection over union is greater.
+
+    Returns:
+        (..., N), True for the boxes kept.
+    """
+    count = boxes.shape[-2]
+    kept = torch.ones(boxes.shape[:-1], dtype=torch.bool, device=boxes.device)
+    for start in range(0, count, BLOCK):
+        end = min(start + BLOCK, count)
+        overlap = box_iou(boxes[..., start:end, :], boxes[..., start:, :]) > threshold  # ... n N-start
+        earlier = overlap[..., : end - start].triu(diagonal=1)  # ... n n; row before column
+        stays = alive = kept[..., start:end]
+        while not torch.equal(stays, settled := alive & ~(earlier & stays[..., None]).any(-2)):
+            stays = settled
+        kept[..., start:end] = stays
+        kept[..., end:] &= ~(overlap[..., end - start :] & stays[..., None]).any(-2)
+    return kept
+
+
 def roi_align(feature_map: Tensor, boxes: Tensor, size: int, samples: int = 2) -> Tensor:
     """Average bilinear samples in each bin of each box; nothing is rounded.
 
@@ -96,8 +122,10 @@ def roi_align(feature_map: Tensor, boxes: Tensor, size: int, samples: int = 2) -
     grid = torch.stack(torch.broadcast_tensors(x[..., None, :], y[..., :, None]), -1)  # B N P*S P*S 2
     places = (2 * grid - 1).reshape(batch, count * points, points, 2).to(feature_map.dtype)
     sampled = grid_sample(feature_map, places, padding_mode="border", align_corners=False)  # B C N*P*S P*S
-    bins = sampled.view(batch, feature_map.shape[1], count, size, samples, size, samples).mean((4, 6))  # B C N P P
-    return bins.transpose(1, 2)  # B N C P P
+    if samples > 1 and count:  # of no boxes there is nothing to average, which avg_pool2d refuses
+        sampled = avg_pool2d(sampled, samples)
+    bins = sampled[..., :size]  # B C N*P P
+    return bins.unflatten(2, (count, size)).transpose(1, 2)  # B N C P P
 
 
 def roi_pool(feature_map: Tensor, boxes: Tensor, size: int) -> Tensor:

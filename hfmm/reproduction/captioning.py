@@ -9,8 +9,9 @@ from hfmm import data, metrics
 from hfmm.data.sources import is_built_in
 from hfmm.evaluation.captioning import caption
 from hfmm.explanation.base import Explanation
-from hfmm.explanation.captioning import explain_caption, seen_by
+from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.drawing import panels
+from hfmm.explanation.overlay import seen_by
 from hfmm.explanation.page import Section, html_table
 from hfmm.explanation.words import word_neighbors
 from hfmm.files import write_atomically

@@ -16,10 +16,11 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from hfmm import data, factory
 from hfmm.catalogue import Row
-from hfmm.data import collate
-from hfmm.data.augmentation import Augmentation
-from hfmm.data.columns import class_names, require
+from hfmm.data.collate import Collator
+from hfmm.data.columns import attribute_names, class_names, require
 from hfmm.data.examples import Examples
+from hfmm.data.identities import Identities
+from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded, load
@@ -28,13 +29,6 @@ from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
-
-NEEDED_COLUMNS = {
-    "image-captioning": ("image", "captions"),
-    "image-classification": ("image", "label"),
-    "object-detection": ("image", "objects"),
-    "unconditional-image-generation": ("image",),
-}
 
 
 @dataclass
@@ -58,7 +52,7 @@ class Built:
     held_out: Examples
     processor: Any
     model: PreTrainedModel
-    collator: collate.Collator
+    collator: Collator
     loop: Loop
 
     @property
@@ -128,7 +122,10 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
         on_bad_example=recipe.data.on_bad_example,
         **recipe.data.options,
     )
-    require(examples, NEEDED_COLUMNS[row.tasks[0]], row.tasks[0])
+    material = material_of(row.tasks[0])
+    require(examples, material.columns, row.tasks[0])
+    if material.compares:
+        examples = Identities(examples, recipe.data.per_label)
     held_out = _held_out(recipe)
     set_matrix_precision(training=True)
     set_threads(recipe.data.workers)
@@ -144,21 +141,22 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     kind = objectives.find(recipe.objective.get("name", "captioning"))
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
-    collator = collate.for_task(row.tasks[0])(processor, recipe.data.captions)
-    if recipe.data.augmentation != Augmentation():
-        collator = collate.AugmentedCollator(collator, recipe.data.augmentation)
+    collator = collator_of(row.tasks[0], processor, recipe.data.captions, recipe.data.augmentation)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
     return Built(recipe, row, examples, held_out, processor, model, collator, loop)
 
 
 def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
-    """What the data decide of a model: the number of words, or the names of the classes."""
+    """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
     if isinstance(processor, ProcessorMixin):
         return {"vocab_size": len(processor.tokenizer)}
-    if row.tasks[0] not in ("image-classification", "object-detection"):
+    if row.tasks[0] not in ("image-classification", "object-detection", "image-segmentation"):
         return {}
     names = class_names(examples)
-    return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+    sizes = {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+    if "id2attribute" in factory.config_class(row).__dataclass_fields__:
+        sizes["id2attribute"] = dict(enumerate(attribute_names(examples)))
+    return sizes
 
 
 def _held_out(recipe: Recipe) -> Examples:

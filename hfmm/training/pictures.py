@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from hfmm.data.examples import Examples
 from hfmm.evaluation import Outcome
 from hfmm.explanation.detection import boxes_over
 from hfmm.explanation.drawing import panels
+from hfmm.explanation.preview import annotated
 from hfmm.training.journal import read_metrics, talk
 
 SHOWN = 12  # samples on a sheet
@@ -16,7 +18,7 @@ SHOWN = 12  # samples on a sheet
 
 def loss_curve(run: Path, quiet: bool = False) -> None:
     """Draw `loss.png` from `metrics.jsonl`; say so where matplotlib is not installed."""
-    rows = [row for row in read_metrics(run) if "learning_rate" in row or "loss" in row]
+    rows = read_metrics(run)
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -41,7 +43,7 @@ def loss_curve(run: Path, quiet: bool = False) -> None:
 def samples(run: Path, step: int, outcome: Outcome, examples: Examples) -> None:
     """Draw a sheet of the first predictions of an evaluation.
 
-    Predictions are pictures, words under the pictures they are of, or objects whose boxes are drawn over the picture.
+    Predictions are pictures, words under the pictures they are of, or objects or masks that are drawn over the picture.
     """
     shown = [_shown(prediction, row, examples) for row, prediction in enumerate(outcome.predictions[:SHOWN])]
     folder = run / "samples"
@@ -55,4 +57,7 @@ def _shown(prediction: Any, row: int, examples: Examples) -> tuple[Image.Image, 
     if isinstance(prediction, Image.Image):
         return prediction, ""
     image = examples[row]["image"]
+    if isinstance(prediction, np.ndarray):
+        figure = annotated(image, (), prediction, examples.label_names)
+        return figure.picture, ", ".join(name for _, name in figure.legend)
     return boxes_over(image, prediction) if isinstance(prediction, dict) else (image, prediction)

@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DataSection:
-    """What goes in. `options` go to the source (`size`, `objects`, ...), `columns` map its columns."""
+    """What goes in. `options` go to the source (`size`, `objects`, ...), `columns` map its columns.
+
+    Where a loss compares pictures, a batch is of `batch_size` labels with `per_label` examples of each.
+    """
 
     name: str = "scenes"
     split: str = "train"
@@ -26,6 +29,7 @@ class DataSection:
     captions: str = "random"
     augmentation: Augmentation = field(default_factory=Augmentation)
     batch_size: int = 32
+    per_label: int = 4
     workers: int = 1
     on_bad_example: str = "error"
 
@@ -194,6 +198,7 @@ def _validate(recipe: Recipe) -> None:
 
     at_least_one = {
         "max_steps": recipe.max_steps, "accumulation": recipe.accumulation, "data.batch_size": recipe.data.batch_size,
+        "data.per_label": recipe.data.per_label,
         "checkpoints.keep": recipe.checkpoints.keep, "logging.every": recipe.logging.every,
     }  # fmt: skip
     for name, value in at_least_one.items():

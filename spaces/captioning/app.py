@@ -5,29 +5,28 @@ environment variable HFMM_MODELS: repositories (`user/name`, or `user/name@commi
 HFMM_TRUST_REMOTE_CODE=1 lets them bring their own code; a repository must then be pinned to a commit.
 """
 
-import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))  # a published app has these files beside it
 
-import gradio as gr  # after the line above, which it reads
-from captioner import Captioner, by_name, captioner_of, describe, load
-from pictures import guarded, refusal, sheet_of
+import gradio as gr  # after the lines above, which it and the others need
+import serving
+from captioner import Captioner, describe, entry, load
+from pictures import sheet_of
 from PIL import Image
+from serving import MAX_RUNNING, by_name, serve
+from uploads import guarded, refusal
 
-__all__ = ["build", "captioner_of", "launch"]  # what `hfmm demo` takes
+__all__ = ["build", "entry", "launch"]  # what `hfmm demo` takes
 
-MAX_FILE = "5mb"
-MAX_WAITING, MAX_RUNNING = 20, 2
-KEPT_SECONDS = 3600
-EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.png"))
-SETTINGS = Path(__file__).parent / "models.json"
+HERE = Path(__file__).resolve().parent
+EXAMPLES = sorted((HERE / "examples").glob("*.png"))
 CSS = """
-.gradio-container { width: 100%; max-width: 72rem !important; margin: 0 auto }
-footer { margin-top: 1rem !important }
 #caption textarea { font-size: 1.15rem; font-weight: 600 }
 #best *, #said * { font-family: var(--font) !important; overflow-wrap: anywhere }
 /* galleries as tall as what they hold, words under the pictures, sheets uncropped */
@@ -115,7 +114,7 @@ def build(captioners: Sequence[Captioner], title: str = "Image captioning") -> g
     named = by_name(captioners)
     desk, names = Desk(named), list(named)
     limits = {"concurrency_limit": MAX_RUNNING, "concurrency_id": "captioning"}
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as demo:
+    with serving.page(title) as demo:
         gr.Markdown(LEAD.format(title=title))
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
@@ -161,33 +160,17 @@ def build(captioners: Sequence[Captioner], title: str = "Image captioning") -> g
                     )
         ask.click(desk.caption, [picture, model, count], [caption, best, words], api_name="caption", **limits)
         ask_all.click(desk.compare, [picture, models], [said, sheets], api_name="compare", **limits)
-    return demo.queue(max_size=MAX_WAITING, default_concurrency_limit=MAX_RUNNING)
+    return serving.queued(demo)
 
 
 def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
-    """Serve a page with the limits of this app; `options` are those of gradio's own `launch`."""
-    return demo.launch(
-        max_file_size=MAX_FILE,
-        css=CSS,
-        footer_links=["api"],
-        run_history=False,
-        enable_monitoring=False,
-        share=False,
-        ssr_mode=False,
-        **options,
-    )
+    """Serve a page; `options` are those of gradio's own `launch`."""
+    return serve(demo, CSS, **options)
 
 
 def wanted() -> tuple[list[str], bool]:
-    """The captioners to serve, and whether they may bring their own code: of the environment, or of `models.json`."""
-    names = [name.strip() for name in os.environ.get("HFMM_MODELS", "").split(",") if name.strip()]
-    if names:
-        return names, os.environ.get("HFMM_TRUST_REMOTE_CODE") == "1"
-    if not SETTINGS.exists():
-        raise SystemExit("HFMM_MODELS is not set: name repositories or folders of captioners, separated by commas")
-    said = json.loads(SETTINGS.read_text(encoding="utf-8"))
-    beside = [str(SETTINGS.parent / name) if (SETTINGS.parent / name).is_dir() else name for name in said["models"]]
-    return beside, said["trust_remote_code"]
+    """The captioners to serve, and whether they may bring their own code."""
+    return serving.wanted(HERE, "captioners")
 
 
 def main() -> None:

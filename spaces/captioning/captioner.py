@@ -1,15 +1,13 @@
 """Captioners: loading them, and what they say of a picture."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from pictures import overlay, seen_by
 from PIL import Image
+from serving import name_of, place
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 
@@ -44,40 +42,15 @@ class Answer:
 
 
 def load(where: str, own_code: bool) -> Captioner:
-    """Load a captioner, from safetensors only.
-
-    Args:
-        where: A folder, `user/name` or `user/name@commit`.
-        own_code: It may bring its own code.
-
-    Raises:
-        ValueError: Own code is allowed and the repository is not pinned.
-    """
-    folder = Path(where).is_dir()
-    name, _, commit = (where, "", "") if folder else where.partition("@")
-    if own_code and not folder and not re.fullmatch(r"[0-9a-f]{40}", commit):
-        raise ValueError(f"{where}: its code runs only where you pin the repository to a commit: {name}@<40 digits>")
-    options: dict[str, Any] = {"revision": commit or None, "trust_remote_code": own_code}
+    """Load a captioner, from safetensors only; see `serving.place`."""
+    name, options = place(where, own_code)
     model = AutoModelForImageTextToText.from_pretrained(name, use_safetensors=True, **options).eval()
-    return captioner_of(model, AutoProcessor.from_pretrained(name, **options), name)
+    return entry(model, AutoProcessor.from_pretrained(name, **options), name)
 
 
-def captioner_of(model: Any, processor: Any, where: str) -> Captioner:
-    """A captioner named after its architecture and place; of a folder only the last part, as visitors see it."""
-    short = Path(where).resolve().name if Path(where).exists() else where
-    architecture = model.config.model_type.removeprefix("hfmm_").replace("_", " ")
-    return Captioner(f"{architecture} ({short})", model, processor)
-
-
-def by_name(captioners: Sequence[Captioner]) -> dict[str, Captioner]:
-    """Captioners by name; a number goes behind a name that was there before."""
-    named: dict[str, Captioner] = {}
-    for captioner in captioners:
-        name, count = captioner.name, 2
-        while name in named:
-            name, count = f"{captioner.name} {count}", count + 1
-        named[name] = captioner
-    return named
+def entry(model: Any, processor: Any, where: str) -> Captioner:
+    """A captioner named after its architecture and place."""
+    return Captioner(name_of(model, where), model, processor)
 
 
 @torch.inference_mode()

@@ -1,85 +1,15 @@
-"""Pictures in and out: uploads are looked at before they are decoded; attention is drawn over what the model saw."""
+"""Attention, drawn over what the model saw."""
 
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-MAX_PIXELS = 40_000_000  # 120 MB of RGB
-MAX_ASPECT = 200  # a line of pixels, resized by its short side, would be as large as a bomb
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-ADDRESSES = ("http", "https", "ftp", "file", "data")
-LIMIT = f"the limit is {MAX_PIXELS // 1_000_000} megapixels"
 SIDE = 160  # pixels of a panel
 DIMMED = 0.4  # brightness of what was not looked at
 FONT_SIZE = 14
 INK, PAPER = (28, 30, 33), (255, 255, 255)
-
-
-def guarded(image: gr.Image) -> gr.Image:
-    """A picture input that takes uploaded files only: no web address, no SVG, no bomb.
-
-    The two methods are replaced on the object because gradio writes a file beside the source of every subclass.
-    """
-    keep = image.async_move_resource_to_block_cache
-
-    def preprocess(payload: Any) -> Image.Image | None:
-        if payload is None:
-            return None
-        if payload.path is None:
-            raise refusal("Send the picture as an uploaded file.")
-        return decode(Path(payload.path))
-
-    async def keep_uploads(where: str | Path | None) -> str | None:
-        if str(where).partition(":")[0].lower() in ADDRESSES:
-            raise refusal("Web addresses are not fetched: upload the picture.")
-        return await keep(where)
-
-    image.preprocess = preprocess
-    image.async_move_resource_to_block_cache = keep_uploads
-    return image
-
-
-def refusal(reason: str) -> gr.Error:
-    """The error that a visitor sees; the log stays silent about it."""
-    return gr.Error(reason, title="This does not work", print_exception=False)
-
-
-def decode(path: Path) -> Image.Image:
-    """Decode a picture, its limits checked on the header, into upright RGB on white.
-
-    Raises:
-        gr.Error: Not a picture, too large, truncated or damaged.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
-            image = Image.open(path, formats=FORMATS)
-        check_size(*image.size)
-        upright = ImageOps.exif_transpose(image)
-        if upright.has_transparency_data:
-            solid = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", solid.size, "white"), solid)
-        return upright.convert("RGB")
-    except gr.Error:
-        raise
-    except Image.DecompressionBombError as error:
-        raise refusal(f"The picture has too many pixels: {LIMIT}.") from error
-    except Exception as error:  # Pillow raises a dozen kinds on malformed bytes, and documents none of them
-        reason = f"This is no picture that can be read: send a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file."
-        raise refusal(reason) from error
-
-
-def check_size(width: int, height: int) -> None:
-    """Raise gr.Error where decoding, or resizing the decoded picture, would take too much memory."""
-    if width * height > MAX_PIXELS:
-        raise refusal(f"The picture has {width} x {height} pixels: {LIMIT}.")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise refusal(f"The picture has {width} x {height} pixels: its sides differ more than {MAX_ASPECT}-fold.")
 
 
 def seen_by(processor: Any, picture: Image.Image) -> Image.Image:

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from hfmm.data.collate import CaptionCollator, PictureCollator, for_task
+from hfmm.data.collate import CaptionCollator, PictureCollator
 from hfmm.data.examples import ListExamples
 from hfmm.data.keyed import KeyedExamples, StepSampler
+from hfmm.data.tasks import collator_of
 from hfmm.errors import DataError, UsageError
 
 EXAMPLE = {"id": "x", "image": Image.new("RGB", (4, 4), (10, 0, 0)), "captions": ["one", "one two", "one two three"]}
@@ -73,9 +74,9 @@ def test_an_example_without_what_is_needed(lack):
 def test_choices_and_tasks_that_there_are_not():
     with pytest.raises(UsageError, match="unknown choice of captions 'frist': did you mean 'first'"):
         CaptionCollator(LetterProcessor(), "frist")
-    assert for_task("image-captioning") is CaptionCollator
+    assert isinstance(collator_of("image-captioning", LetterProcessor()), CaptionCollator)
     with pytest.raises(UsageError, match="unknown task"):
-        for_task("image-captoning")
+        collator_of("image-captoning", None)
 
 
 def test_pictures_alone_are_drawn_anew_at_each_visit():
@@ -92,7 +93,7 @@ def test_pictures_alone_are_drawn_anew_at_each_visit():
     assert asked[0] == asked[2] != asked[1]
     with pytest.raises(DataError, match="example x has no image"):
         collator.draw(EXAMPLE | {"image": None}, Random(0))
-    assert isinstance(for_task("unconditional-image-generation")(processor, "first"), PictureCollator)
+    assert isinstance(collator_of("unconditional-image-generation", processor), PictureCollator)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

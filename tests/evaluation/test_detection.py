@@ -6,18 +6,20 @@ from random import Random
 
 import pytest
 import torch
+from PIL import Image
 
 import hfmm
 from hfmm import cli, evaluation, metrics
-from hfmm.data.collate import ObjectCollator, for_task
-from hfmm.data.columns import class_names
+from hfmm.data.collate import ObjectCollator
+from hfmm.data.columns import attribute_names, class_names
 from hfmm.data.examples import ListExamples
 from hfmm.data.scenes.grammar import SHAPES
+from hfmm.data.tasks import collator_of
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation import detection, reading
 from hfmm.evaluation.base import Asked
 from hfmm.evaluation.prediction import Wanted, predict
-from hfmm.explanation.detection import THRESHOLD, boxes_over
+from hfmm.explanation.detection import THRESHOLD, boxes_over, listed
 from hfmm.training.objectives.detection import Detection
 from tests.testing import seeded
 
@@ -50,7 +52,7 @@ def run(detector, tmp_path_factory):
 
 
 def test_objects_become_labels_in_parts_of_the_picture(detector, scenes):
-    collator = for_task("object-detection")(detector[1], "first")
+    collator = collator_of("object-detection", detector[1])
     assert isinstance(collator, ObjectCollator)
     batch = collator([collator.draw(scenes[row], Random(0)) for row in range(3)])
     assert batch["pixel_values"].shape == (3, 3, 64, 64)
@@ -78,7 +80,7 @@ def test_the_turn_is_a_sum_over_pictures(detector, scenes):
     assert turn.count == 3
     torch.testing.assert_close(turn.loss, 3 * output.loss)
     assert {name: part.item() for name, part in turn.log.items()} == pytest.approx(
-        {name: 3 * part.item() for name, part in output.losses.items()}
+        {name: 3 * part.item() for name, part in output.loss_dict.items()}
     )
 
 
@@ -165,3 +167,50 @@ def test_classes_without_names_are_numbered():
     examples = ListExamples([{"objects": objects}, {"objects": []}], {"image": "image", "objects": "objects"})
     assert class_names(examples) == ("class 0", "class 1", "class 2")
     assert class_names(ListExamples([], {"image": "image"})) == ()
+
+
+def test_attributes_are_right_of_objects_that_are_found():
+    """Of four objects one is not found and one has no attribute; of the two others one is told right."""
+    objects = [
+        {"box": [0, 0, 10, 10], "label": 0, "attributes": [1, 5]},
+        {"box": [20, 20, 30, 30], "label": 0, "attributes": [2]},
+        {"box": [40, 40, 50, 50], "label": 1, "attributes": [3]},
+        {"box": [20, 20, 30, 30], "label": 2},
+    ]
+    found = {
+        "boxes": [[0, 0, 10, 9], [0, 0, 10, 10], [20, 20, 30, 30], [40, 40, 50, 44], [20, 20, 30, 30], [0, 0, 10, 10]],
+        "labels": [0, 0, 0, 1, 2, 1],
+        "attributes": [1, 2, 5, 3, 4, 4],  # the second finds nothing that the first did not; the fourth overlaps 0.4
+    }
+    assert detection.attribute_accuracy([found], [objects]) == 0.5
+    assert detection.attribute_accuracy([{**found, "attributes": [5, 2, 2, 3, 4, 4]}], [objects]) == 0.5
+    nothing = {"boxes": [], "labels": [], "attributes": []}
+    assert detection.attribute_accuracy([nothing, found], [objects, []]) == 0
+    assert detection.attribute_accuracy([nothing, found], [[], objects]) == 0.5
+
+
+def test_objects_are_told_with_their_attributes():
+    found = {
+        "boxes": [[0, 0, 9, 9]], "labels": [0], "names": ["square"], "scores": [0.98], "attribute_names": ["red"]
+    }  # fmt: skip
+    assert boxes_over(Image.new("RGB", (16, 16)), found)[1] == "red square 0.98"
+    assert listed(found) == [{"label": "square", "score": 0.98, "box": [0, 0, 9, 9], "attribute": "red"}]
+
+
+def test_other_attributes_are_refused(scenes):
+    with seeded():
+        names = {"id2label": dict(enumerate(SHAPES)), "id2attribute": {0: "old", 1: "new"}}
+        model = hfmm.create_model("faster_rcnn", **names).eval()
+    with pytest.raises(DataError, match="the model's 2 attributes are not the 10 of the data"):
+        detection.score_detector(model, hfmm.create_processor("faster_rcnn"), scenes.select(range(2)), Asked())
+
+
+def test_attributes_without_names_are_numbered(scenes):
+    assert attribute_names(scenes) == scenes.attribute_names
+    things = [{"box": [0, 0, 1, 1], "label": 2, "attributes": [1, 0]}, {"box": [0, 0, 1, 1], "label": 0}]
+    features = {"image": "image", "objects": "objects"}
+    examples = ListExamples([{"objects": things}, {"objects": []}], features)
+    assert attribute_names(examples) == ("attribute 0", "attribute 1")
+    assert attribute_names(ListExamples([], {"image": "image"})) == ()
+    with pytest.raises(DataError, match="give a list of numbers"):
+        attribute_names(ListExamples([{"objects": [{"attributes": ["red"]}]}], features))

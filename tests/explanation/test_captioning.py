@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import hfmm
-from hfmm.explanation.captioning import explain_caption, overlay, seen_by
+from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.drawing import panels, wrap
+from hfmm.explanation.overlay import overlay, seen_by
 
 
 @pytest.fixture(scope="module")

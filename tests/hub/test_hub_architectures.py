@@ -53,7 +53,8 @@ def compute(rows, source, file, remote_code, by_id=True):
         with torch.no_grad():
             output = model(**inputs)
         found = {"inputs": inputs["pixel_values"]}
-        found["output"] = output["feature_maps"][-1] if "feature_maps" in output else output["logits"]
+        name = next(name for name in ("feature_maps", "logits", "image_embeds") if name in output)
+        found["output"] = output[name][-1] if name == "feature_maps" else output[name]
         if row["pipeline"]:
             from diffusers import DiffusionPipeline
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import adaptive_max_pool2d, interpolate
 
 from hfmm.nn import boxes
-from hfmm.nn.boxes import box_area, box_iou, decode_boxes, encode_boxes, nms, roi_align, roi_pool
+from hfmm.nn.boxes import box_area, box_iou, decode_boxes, encode_boxes, nms, roi_align, roi_pool, suppress
 
 RAMP = torch.arange(64.0).view(1, 1, 8, 8)
 
@@ -195,3 +195,14 @@ def test_decoding_undoes_encoding():
 def test_no_offset_makes_an_infinite_box():
     found = decode_boxes(torch.full((4,), 1000.0), torch.tensor([0.0, 0, 1, 1]))
     torch.testing.assert_close(found[2:] - found[:2], torch.full((2,), 62.5))
+
+
+@pytest.mark.parametrize("block", [7, 256])
+def test_suppression_of_many_lists_is_nms_of_each(monkeypatch, block):
+    monkeypatch.setattr(boxes, "BLOCK", block)
+    lists = random_boxes(2, 3, 40)
+    kept = suppress(lists, 0.3)
+    falling = torch.arange(40, 0, -1)
+    for row, found in zip(lists.flatten(0, 1), kept.flatten(0, 1), strict=True):
+        assert torch.equal(found.nonzero()[:, 0], nms(row, falling, 0.3))
+    assert suppress(lists[:, :, :0], 0.3).shape == (2, 3, 0)

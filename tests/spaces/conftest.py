@@ -1,4 +1,4 @@
-"""The captioning app, running on loopback with two random models, and a browser to look at it."""
+"""The apps, running on loopback with random models, and a browser to look at them."""
 
 import shutil
 from importlib.util import find_spec
@@ -9,8 +9,11 @@ from PIL import Image
 
 import hfmm
 from hfmm.cli import demo
+from hfmm.hub.spaces import folder_of
+from tests.spaces import vision_models
 
 NAMES = ("show_attend_tell", "show_and_tell")
+VISION = ("vit", "lenet5", "yolo", "segformer", "clip_vision_model")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -42,6 +45,20 @@ def address(files, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
     app, page = demo.open_app([str(files / name) for name in NAMES])
+    _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
+    yield url
+    page.close(verbose=False)
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def vision_address(files, tmp_path_factory):
+    """The vision app, running with a random model of each kind."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+    vision_models.save(files)
+    app = demo.import_app(folder_of("vision"))
+    page = app.build([app.load(str(files / name), own_code=False) for name in VISION])
     _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
     yield url
     page.close(verbose=False)

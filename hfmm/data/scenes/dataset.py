@@ -8,7 +8,7 @@ from hfmm.data.examples import Example
 from hfmm.data.scenes import CLIP_VIEWS, questions, world
 from hfmm.data.scenes.drawn import Drawn, chosen_fields, frequencies
 from hfmm.data.scenes.grammar import SHAPES
-from hfmm.data.scenes.still import FIELDS, MASK_NAMES, PAIR_NAMES, Still
+from hfmm.data.scenes.still import ATTRIBUTE_NAMES, FIELDS, MASK_NAMES, PAIR_NAMES, Still
 from hfmm.errors import UsageError, unknown
 
 STILL_FIELDS = ("image", "captions", "objects")  # unless others are asked for
@@ -20,17 +20,19 @@ class View(NamedTuple):
     Attributes:
         columns: Column -> (kind, where a `Still` has it).
         label_names: Name of each class, None without classes.
+        attribute_names: Name of each attribute of objects, None without attributes.
     """
 
     columns: dict[str, tuple[str, str]]
     label_names: tuple[str, ...] | None = None
+    attribute_names: tuple[str, ...] | None = None
 
 
 _IMAGE = {"image": ("image", "image")}
 VIEWS = {
     "stills": View({field: (kind, field) for field, kind in FIELDS.items()}),
     "classification": View(_IMAGE | {"label": ("label", "label")}, PAIR_NAMES),
-    "detection": View(_IMAGE | {"objects": ("objects", "detections")}, SHAPES),
+    "detection": View(_IMAGE | {"objects": ("objects", "detections")}, SHAPES, ATTRIBUTE_NAMES),
     "segmentation": View(_IMAGE | {"mask": ("mask", "class_mask")}, MASK_NAMES),
     "dialogue": View(_IMAGE | {"messages": ("messages", "dialogue"), "kinds": ("texts", "kinds")}),
     "vqa": View(_IMAGE | {name: ("text", f"asked.{name}") for name in questions.Question._fields}),
@@ -91,7 +93,7 @@ class Scenes(Drawn):
         columns = _columns(view, fields)
         self.features = {column: kind for column, (kind, _) in columns.items()}
         self._getters = {column: attrgetter(path) for column, (_, path) in columns.items()}
-        self.label_names = VIEWS[view].label_names
+        self.label_names, self.attribute_names = VIEWS[view].label_names, VIEWS[view].attribute_names
 
     def read(self, row: int) -> Example:
         """The example of a row, a pure function of it and of the arguments."""

@@ -11,6 +11,10 @@ OBJECTIVES = {
     "classification": ("classification", "Classification"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
+    "segmentation": ("segmentation", "Segmentation"),
+    "verification": ("verification", "Verification"),
+    "pretext": ("pretext", "Pretext"),
+    "pretext_adversarial": ("pretext", "AdversarialInpainting"),
 }
 
 

@@ -16,5 +16,5 @@ class Detection(Objective):
         pixel_values = batch["pixel_values"]
         output = self.players["model"](pixel_values=pixel_values, labels=batch["labels"])
         pictures = torch.tensor(len(pixel_values), device=pixel_values.device)
-        log = {name: part.detach() * pictures for name, part in output.losses.items()}
+        log = {name: part.detach() * pictures for name, part in output.loss_dict.items()}
         yield Turn("model", output.loss * pictures, pictures, log)

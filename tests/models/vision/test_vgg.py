@@ -8,7 +8,7 @@ from torch import nn
 from hfmm import factory
 from hfmm.models.vision.vgg.configuration_vgg import VggConfig
 from hfmm.models.vision.vgg.convert_vgg import convert_state_dict, convert_torchvision
-from hfmm.models.vision.vgg.modeling_vgg import VggBackbone, VggForImageClassification
+from hfmm.models.vision.vgg.modeling_vgg import VggBackbone, VggForImageClassification, VggStage
 from tests.testing import ExtractsFeatures, ModelTests, seeded
 from tests.testing_hub import Bundles
 
@@ -104,6 +104,18 @@ def test_converted_torchvision_weights_give_equal_logits(num_layers, tmp_path):
     torch.testing.assert_close(model.backbone(x).feature_maps[0], before_last_pool)
 
 
+@pytest.mark.parametrize("num_layers", [16, 19])
+@torch.no_grad()
+def test_converted_torchvision_weights_without_a_classifier_make_a_backbone(num_layers):
+    with seeded():
+        reference = torchvision_layout(num_layers, scale=16, size=32, hidden=8, classes=3)
+    weights = {name: value for name, value in reference.state_dict().items() if name.startswith("features.")}
+    backbone = convert_state_dict(weights)
+    assert type(backbone) is VggBackbone
+    x = pictures(2, 64)
+    torch.testing.assert_close(backbone(x).feature_maps[0], reference.features[:-1](x))
+
+
 def test_a_torchvision_checkpoint_file_is_read_without_running_code(tmp_path):
     with seeded():
         reference = torchvision_layout(16, scale=32, size=32, hidden=8, classes=3)
@@ -125,6 +137,21 @@ def test_a_classifier_gives_its_convolutions_to_a_backbone(tmp_path):
     x = pictures(1)
     expected = classifier(x, output_hidden_states=True).hidden_states[2]
     assert torch.equal(backbone(x).feature_maps[0], expected)
+
+
+def test_two_small_kernels_see_what_a_large_one_sees_with_fewer_weights():
+    """Section 2.3: 3 x 3 twice has 2 * 9 = 18 weights a channel pair, 5 x 5 has 25; both see 5 x 5 pixels."""
+    stage, large = VggStage(1, 1, depth=2), nn.Conv2d(1, 1, kernel_size=5, padding=2)
+    for value in (*stage.parameters(), *large.parameters()):
+        nn.init.ones_(value)  # every path is open
+    assert sum(layer.weight.numel() for layer in stage.convolutions) == 18
+    assert large.weight.numel() == 25
+    for layers in (stage, large):
+        x = torch.ones(1, 1, 9, 9, requires_grad=True)
+        layers(x)[0, 0, 4, 4].backward()
+        seen = torch.zeros(9, 9, dtype=torch.bool)
+        seen[2:7, 2:7] = True
+        assert torch.equal(x.grad[0, 0] != 0, seen)
 
 
 def test_dropout_acts_in_training_only():

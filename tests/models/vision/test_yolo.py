@@ -198,7 +198,7 @@ def test_the_loss_of_a_batch_is_per_picture():
     pixels = torch.rand(2, 3, 16, 16)
     both, alone = model(pixels, labels=TWO), [model(pixels[i : i + 1], labels=TWO[i : i + 1]) for i in range(2)]
     torch.testing.assert_close(both.loss, (alone[0].loss + alone[1].loss) / 2)
-    torch.testing.assert_close(torch.stack([*both.losses.values()]).sum(), both.loss)
+    torch.testing.assert_close(torch.stack([*both.loss_dict.values()]).sum(), both.loss)
 
 
 def test_the_responsible_predictor_has_the_highest_overlap():

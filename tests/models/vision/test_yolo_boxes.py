@@ -48,7 +48,8 @@ def test_mean_average_precision_of_a_perfect_toy():
 def test_the_processor_gives_squares_from_0_to_1_and_parts_of_the_picture():
     processor = YoloImageProcessor(size={"height": 16, "width": 16})
     picture = Image.new("RGB", (40, 20), (255, 0, 51))
-    batch = processor([picture, picture], objects=[[{"box": [10, 5, 20, 15], "label": 2}], []], return_tensors="pt")
+    told = [{"annotations": [{"bbox": [10, 5, 10, 10], "category_id": 2}]}, {"annotations": []}]
+    batch = processor([picture, picture], annotations=told, return_tensors="pt")
     assert batch["pixel_values"].shape == (2, 3, 16, 16)
     torch.testing.assert_close(batch["pixel_values"][0, :, 0, 0], torch.tensor([1.0, 0.0, 0.2]))
     torch.testing.assert_close(

@@ -119,6 +119,7 @@ class HighwayNetworkForImageClassification(HighwayNetworkPreTrainedModel):
         features = pixel_values.flatten(1) if is_dense else pixel_values  # B C*H*W, or B C H W
         states: list[Tensor] = []
         gates: list[Tensor] = []
+        stage: Any
         for stage in self.stages:
             if states and not is_dense:
                 features = max_pool2d(features, kernel_size=2)  # B C H/2 W/2

@@ -44,14 +44,14 @@ class YoloOutput(ModelOutput):
 
     Attributes:
         loss: (), per picture, when labels are given.
-        losses: The named parts of `loss`, each (), adding up to it.
+        loss_dict: The named parts of `loss`, each (), adding up to it.
         logits: (B, S, S, K + 5P), as the last layer gives them.
         pred_boxes: (B, S*S*P, 4), corners in parts of the picture.
         scores: (B, S*S*P, K), confidence of each box times the cell's probability of each class.
     """
 
     loss: Tensor | None = None
-    losses: dict[str, Tensor] | None = None
+    loss_dict: dict[str, Tensor] | None = None
     logits: Tensor | None = None
     pred_boxes: Tensor | None = None
     scores: Tensor | None = None
@@ -298,7 +298,7 @@ class YoloForObjectDetection(YoloPreTrainedModel):
             losses = {name: part / len(logits) for name, part in parts.items()}
         return YoloOutput(
             loss=None if losses is None else torch.stack(list(losses.values())).sum(),
-            losses=losses,
+            loss_dict=losses,
             logits=logits,
             pred_boxes=boxes.flatten(1, 3),
             scores=scores.flatten(1, 3),

@@ -1,0 +1,296 @@
+"""FaceNet and DeepFace: what the papers say, equation by equation; the shared contract comes from ModelTests."""
+
+import itertools
+
+import pytest
+import torch
+from torch.nn.functional import conv2d, softplus
+
+import hfmm
+from hfmm import factory
+from hfmm.errors import UsageError
+from hfmm.models.vision.facenet.configuration_facenet import FacenetConfig
+from hfmm.models.vision.facenet.modeling_facenet import (
+    FacenetForImageClassification,
+    FacenetModel,
+    LocallyConnected2d,
+    batch_hard_loss,
+    mine,
+    squared_distances,
+    triplet_loss,
+)
+from tests.testing import ModelTests, seeded
+from tests.testing_hub import Bundles
+
+BACKBONE = {"model_type": "hfmm_small_cnn", "hidden_sizes": [8, 16], "num_residual_blocks": 1}
+TINY = {"backbone_config": BACKBONE, "pool_size": 2, "embedding_size": 6}
+LAYERS = [["convolution", 4, 3, 1], ["pool", 4, 3, 2], ["local", 6, 3, 1], ["local", 6, 3, 2]]
+DEEPFACE = {"layers": LAYERS, "image_size": 16, "embedding_size": 10}
+WHO = torch.tensor([0, 0, 1, 1, 2])
+
+
+def pictures(count=5, size=16):
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def sphere(count=12, width=4, seed=0):
+    points = torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
+    return points / points.norm(dim=1, keepdim=True)
+
+
+class TestFacenet(ModelTests, Bundles):
+    architecture = "facenet"
+    model_class = FacenetModel
+
+    def config(self):
+        return FacenetConfig(**TINY, mining="hardest")
+
+    def inputs(self):
+        return {"pixel_values": pictures(), "labels": WHO}
+
+
+class TestFacenetWithAProjectionHead(TestFacenet):
+    def config(self):
+        return FacenetConfig(**TINY, mining="hardest", projection_head=True)
+
+
+class TestFacenetWithBatchHard(TestFacenet):
+    overfit_ratio = 0.4  # a cosine is at least -1, so that the soft margin never is zero
+
+    def config(self):
+        return FacenetConfig(**TINY, loss="batch_hard", batch_normalization=True)
+
+
+class TestDeepface(ModelTests, Bundles):
+    architecture = "facenet"
+    model_class = FacenetForImageClassification
+    overfit_steps = 150  # weights start small: the first steps move little
+
+    def config(self):
+        return FacenetConfig(**DEEPFACE, num_labels=3)
+
+    def inputs(self):
+        return {"pixel_values": pictures(), "labels": WHO}
+
+
+# The sphere and the loss
+
+
+@pytest.mark.parametrize("settings", [TINY, DEEPFACE], ids=["facenet", "deepface"])
+def test_embeddings_have_unit_length(settings):
+    with seeded():
+        model = FacenetModel(FacenetConfig(**settings)).eval()
+    torch.testing.assert_close(model(pictures()).image_embeds.norm(dim=1), torch.ones(5))
+
+
+def test_the_loss_is_the_seed_formula_with_the_positive_part():  # Eq. 3
+    a, p, n = sphere(20), sphere(20, seed=1), sphere(20, seed=2)
+    printed = ((a - p) ** 2).sum(1) - ((a - n) ** 2).sum(1) + 0.2
+    assert (printed < 0).any()
+    found = triplet_loss(((a - p) ** 2).sum(1), ((a - n) ** 2).sum(1), 0.2)
+    torch.testing.assert_close(found, torch.where(printed > 0, printed, 0))
+
+
+def test_loss_by_hand():
+    loss = triplet_loss(torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.4, 0.6, 0.71]), 0.2)
+    torch.testing.assert_close(loss, torch.tensor([0.3, 0.1, 0.0]))
+
+
+def test_the_loss_is_zero_when_the_margin_is_kept():
+    with seeded():
+        model = FacenetModel(FacenetConfig(**TINY, mining="hardest"))
+    corners = torch.eye(6)[WHO].requires_grad_()
+    loss, parts = model.metric_loss(corners, WHO)
+    assert loss == 0
+    assert parts["active"] == 0
+    assert (parts["positive"], parts["negative"]) == (0, 2)
+    loss.backward()  # and it is still a function of the embeddings
+
+
+def test_the_loss_is_alpha_when_all_embeddings_are_equal():
+    for mining in ("random_violating", "hardest"):
+        with seeded():
+            model = FacenetModel(FacenetConfig(**TINY, mining=mining, alpha=0.3))
+        loss, _ = model.metric_loss(torch.eye(6)[[0] * 5], WHO)
+        assert loss == pytest.approx(0.3)
+
+
+def test_gradients_draw_the_positive_near_and_push_the_negative_away():
+    a, p, n = (sphere(1, seed=seed).requires_grad_() for seed in (0, 1, 2))
+    triplet_loss(((a - p) ** 2).sum(1), ((a - n) ** 2).sum(1), 10).sum().backward()
+    for step, (mover, other, nearer) in itertools.product((1e-3,), ((p, a, True), (n, a, False))):
+        before = (mover - other).norm()
+        after = (mover - step * mover.grad - other).norm()
+        assert (after < before) == nearer
+    towards_positive, from_negative = p - a, a - n
+    assert (-a.grad * towards_positive).sum() + (-a.grad * from_negative).sum() > 0
+
+
+def test_squared_distance_and_cosine_are_one_threshold():
+    points = sphere()
+    direct = ((points[:, None] - points) ** 2).sum(-1)
+    found = squared_distances(points)
+    torch.testing.assert_close(found, direct, atol=1e-5, rtol=0)
+    for cosine in (-0.3, 0.2, 0.8):
+        off = ~torch.eye(len(points), dtype=torch.bool)
+        assert torch.equal((found < 2 - 2 * cosine)[off], (points @ points.T > cosine)[off])
+
+
+def test_outside_training_a_face_can_be_the_mean_of_itself_and_its_mirror_image():
+    with seeded():
+        model = FacenetModel(FacenetConfig(**TINY, average_mirrored=True)).eval()
+        pictures = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        mirrored, embeds = model(pictures.flip(-1)).image_embeds, model(pictures).image_embeds
+        torch.testing.assert_close(embeds, mirrored)
+        model.config.average_mirrored = False
+        sides = [model(view).image_embeds for view in (pictures, pictures.flip(-1))]
+    assert not torch.allclose(*sides)
+    torch.testing.assert_close(embeds, torch.nn.functional.normalize(sum(sides), dim=-1))
+
+
+def test_with_a_projection_head_faces_are_compared_before_it():
+    with seeded():
+        model = FacenetModel(FacenetConfig(**TINY, mining="hardest", projection_head=True)).eval()
+    out = model(pictures(), WHO)
+    pooled = model.trunk(pictures())
+    assert out.image_embeds.shape == (5, 64)
+    torch.testing.assert_close(out.image_embeds, pooled / pooled.norm(dim=1, keepdim=True))
+    projected = model.embedding(pooled)
+    loss, _ = model.metric_loss(projected / projected.norm(dim=1, keepdim=True), WHO)
+    torch.testing.assert_close(out.loss, loss)
+
+
+# Mining
+
+
+def brute_force(distances, labels, alpha, mining):
+    """Of each anchor and positive the negatives that may be chosen, written as loops."""
+    allowed = {}
+    for a, p in itertools.permutations(range(len(labels)), 2):
+        if labels[a] != labels[p]:
+            continue
+        others = [n for n in range(len(labels)) if labels[n] != labels[a]]
+        near = [n for n in others if distances[a, n] < distances[a, p] + alpha]
+        found = {
+            "semi_hard": [n for n in near if distances[a, n] > distances[a, p]],
+            "random_violating": near,
+            "hardest": [min(others, key=lambda n: distances[a, n])] if others else [],
+        }[mining]
+        if found:
+            allowed[a, p] = found
+    return allowed
+
+
+@pytest.mark.parametrize("mining", ["semi_hard", "random_violating", "hardest"])
+def test_the_miner_equals_brute_force(mining):
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 3, 0, 1, 2])
+    distances = squared_distances(sphere())
+    allowed = brute_force(distances, labels.tolist(), 0.5, mining)
+    chosen = {pair: set() for pair in allowed}
+    for seed in range(60):
+        found = mine(distances, labels, 0.5, mining, torch.Generator().manual_seed(seed))
+        triplets = list(zip(*(rows.tolist() for rows in found), strict=True))
+        assert [(a, p) for a, p, _ in triplets] == sorted(allowed)
+        for a, p, n in triplets:
+            assert n in allowed[a, p]
+            chosen[a, p].add(n)
+    assert all(chosen[pair] == set(allowed[pair]) for pair in allowed if len(allowed[pair]) <= 4)
+
+
+def test_the_choice_is_a_function_of_the_generator():
+    distances, labels = squared_distances(sphere(40)), torch.arange(40) % 8
+    first, again, other = (
+        mine(distances, labels, 1.0, "semi_hard", torch.Generator().manual_seed(seed))[2] for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_no_pairs_no_loss():
+    with seeded():
+        model = FacenetModel(FacenetConfig(**TINY))
+    for labels in (torch.arange(5), torch.zeros(5, dtype=torch.long)):
+        out = model(pictures(), labels)
+        assert out.loss == 0
+        out.loss.backward()
+
+
+def test_batch_hard_is_the_farthest_positive_against_the_nearest_negative():  # Hermans et al., Eq. 5
+    points, labels = sphere(), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 3, 0, 1, 2])
+    expected = []
+    for a in range(len(labels)):
+        away = [(points[a] - points[other]).norm() for other in range(len(labels))]
+        same = [away[p] for p in range(len(labels)) if p != a and labels[p] == labels[a]]
+        if same:
+            others = [away[n] for n in range(len(labels)) if labels[n] != labels[a]]
+            expected.append(softplus(max(same) - min(others)))
+    found = batch_hard_loss(squared_distances(points), labels)
+    assert len(found) == 11  # person 3 has one picture
+    torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=0)
+
+
+# DeepFace
+
+
+def test_deepface_has_the_counts_of_the_paper():
+    with torch.device("meta"):
+        model = factory.create_model("facenet", preset="deepface", auto="AutoModelForImageClassification")
+        out = model(torch.empty(2, 3, 152, 152))
+    *_, local4, local5, local6 = layers = list(model.facenet.trunk.layers)
+    counts = [sum(value.numel() for value in part.parameters()) for part in (*layers, model.facenet.embedding)]
+    assert counts[0] + counts[2] == 53_136
+    assert counts[3:] == [62_774_800, 7_850_000, 2_829_456, 28_905_472]
+    assert sum(value.numel() for value in model.classifier.parameters()) == 16_510_910
+    assert sum(value.numel() for value in model.parameters()) == 118_923_774
+    assert model.config.map_sizes() == [142, 71, 63, 55, 25, 21]
+    assert [layer.out_size for layer in (local4, local5, local6)] == [55, 25, 21]
+    assert out.logits.shape == (2, 4030)
+    assert out.image_embeds.shape == (2, 4096)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_locally_connected_layer_with_tied_weights_is_a_convolution(stride):
+    layer = LocallyConnected2d(3, 5, 11, kernel_size=3, stride=stride)
+    with seeded(), torch.no_grad():
+        kernel, bias = torch.randn(5, 3, 3, 3), torch.randn(5)
+        layer.weight.copy_(kernel.flatten(1).expand_as(layer.weight))
+        layer.bias.copy_(bias.expand_as(layer.bias))
+    maps = pictures(2, 11)
+    torch.testing.assert_close(layer(maps), conv2d(maps, kernel, bias, stride=stride), atol=1e-5, rtol=1e-5)
+
+
+def test_every_place_has_its_own_weights():
+    layer = LocallyConnected2d(3, 5, 7, kernel_size=3)
+    with seeded(), torch.no_grad():
+        layer.weight.normal_()
+        layer.bias.zero_()
+        before = layer(pictures(1, 7))
+        layer.weight[7] = 0  # row 1, column 2 of 5 x 5
+        changed = (layer(pictures(1, 7)) != before).any(1)[0]
+    assert changed.nonzero().tolist() == [[1, 2]]
+
+
+def test_deepface_features_are_divided_by_their_largest_values():  # G(I), section 3.3
+    with seeded():
+        model = FacenetModel(FacenetConfig(**DEEPFACE)).eval()
+    raw = model.features(pictures())
+    model.measure_maxima([pictures()[:2], pictures()[2:]])
+    torch.testing.assert_close(model.feature_maxima, torch.where(raw.amax(0) > 0, raw.amax(0), 1))
+    scaled = raw / model.feature_maxima
+    torch.testing.assert_close(model(pictures()).image_embeds, scaled / scaled.norm(dim=1, keepdim=True))
+
+
+def test_the_paper_embeds_in_128_dimensions():
+    with torch.device("meta"):
+        model = factory.create_model("facenet", preset="paper")
+        assert model(torch.empty(2, 3, 224, 224)).image_embeds.shape == (2, 128)
+    assert (model.config.alpha, model.config.mining, model.config.loss) == (0.2, "semi_hard", "triplet")
+    assert sum(value.numel() for value in model.parameters()) == 8_674_496
+
+
+def test_layers_that_do_not_fit_are_refused():
+    with pytest.raises(UsageError, match="layers has a 'dense': known are convolution, pool, local"):
+        hfmm.create_model("facenet", layers=[["dense", 4, 3, 1]])
+    with pytest.raises(UsageError, match="image_size is 4: nothing is left after 2 layers"):
+        hfmm.create_model("facenet", "deepface", layers=[["convolution", 4, 3, 1], ["local", 4, 3, 1]], image_size=4)

@@ -4,7 +4,9 @@ import os
 import platform
 import sys
 from functools import cache
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -42,9 +44,15 @@ def longest_sequence(config: PreTrainedConfig) -> int:
     values = config.to_dict()
     lengths = [longest_sequence(getattr(config, name)) for name in config.sub_configs if name in values]
     if {"image_size", "patch_size"} <= values.keys():
-        lengths.append((values["image_size"] // values["patch_size"]) ** 2 + 1)
+        sides, patches = (_pair(values[name]) for name in ("image_size", "patch_size"))
+        lengths.append(prod(side // patch for side, patch in zip(sides, patches, strict=True)) + 1)
     lengths.append(values.get("max_position_embeddings") or 0)
     return max(lengths)
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    """(height, width) of a size that may be one number."""
+    return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def set_attention(model: PreTrainedModel, device: torch.device) -> None:

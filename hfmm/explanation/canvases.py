@@ -1,7 +1,7 @@
 """How a picture comes about: the canvas after each step, and where a model that draws in steps looks and draws."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from PIL import Image, ImageDraw
@@ -15,6 +15,19 @@ COLUMNS = 12  # steps that are shown, at most
 DRAWN = 4  # pictures that are drawn of the prior
 Color = tuple[int, int, int]
 LOOKS, DRAWS = (0, 160, 70), (220, 30, 30)
+
+
+@runtime_checkable
+class DrawsInSteps(Protocol):
+    """A model whose output holds the canvas after each step, and windows where it has attention."""
+
+    def draw(self, latents: Tensor, state: Any) -> Any:
+        """Take a step from one state to the next. (B, L)."""
+        ...
+
+    def generate(self, num_images: int = 1, generator: torch.Generator | None = None) -> Any:
+        """An output with `canvases` (T, B, C, H, W) of the prior."""
+        ...
 
 
 def framed(picture: Image.Image, window: Sequence[float], number: int, color: Color) -> Image.Image:
@@ -55,7 +68,7 @@ def explain_canvases(model: Any, processor: Any, image: Image.Image) -> Explanat
     """Show how a picture is read and drawn again, and how new ones are drawn (Gregor et al. 2015, figure 1).
 
     Args:
-        model: Whose output holds `canvases`, and whose `generate` gives such an output of the prior.
+        model: As [`DrawsInSteps`].
         processor: Its image processor.
         image: Any picture.
 

@@ -1,13 +1,16 @@
 """Why this picture: what a code keeps of it, and what lies around the code."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from PIL import Image
 
 from hfmm.explanation.base import Explanation
-from hfmm.explanation.canvases import explain_canvases
+from hfmm.explanation.canvases import DrawsInSteps, explain_canvases
+from hfmm.explanation.completion import Completes, explain_completion
 from hfmm.explanation.drawing import panels, pictures_of
+from hfmm.explanation.flow import Invertible, explain_flow
 from hfmm.nn.gaussians import kl_to_standard_normal, sample_normal
 
 SIDE = 96  # pixels of a panel
@@ -27,9 +30,8 @@ def manifold(count: int) -> torch.Tensor:
     return torch.special.ndtri((torch.arange(count) + 0.5) / count)
 
 
-def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explanation:
-    """Show what the latents of a picture keep, and the manifold around them; of a model whose output has `canvases`,
-    the steps of its drawing.
+def explain_latents(model: Any, processor: Any, image: Image.Image) -> Explanation:
+    """Show what the latents of a picture keep, and the manifold around them.
 
     Args:
         model: With `encode` and `decode`, a Gaussian for each latent.
@@ -40,12 +42,9 @@ def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explana
         First the picture as the model sees it, its reconstruction, and pictures of codes drawn of the posterior, whose
         average the reconstruction is close to; then the two latents that say most of the picture over the values of
         [`manifold`], the others as they are. `data` has `nats` (of each latent, its KL), `mean` and `latents`, the two.
-        Of canvases, see [`explain_canvases`].
     """
     with torch.inference_mode():
         pixel_values = processor([image], return_tensors="pt")["pixel_values"].to(model.device)
-        if "canvases" in model(pixel_values):
-            return explain_canvases(model, processor, image)
         mean, log_variance = model.encode(pixel_values)  # 1 L
         nats = kl_to_standard_normal(mean[0, :, None], log_variance[0, :, None])  # L
         repeated = mean.expand(DRAWN, -1), log_variance.expand(DRAWN, -1)
@@ -62,3 +61,18 @@ def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explana
     sheet = panels(shown, [*said, *[""] * STEPS**2], columns=STEPS, side=SIDE)
     title = f"{float(nats.sum()):.1f} nats in {len(nats)} latents, most of them in latents {first} and {second}"
     return Explanation(title, sheet, {"nats": nats.tolist(), "mean": mean[0].tolist(), "latents": [first, second]})
+
+
+def explain_generator(model: Any, processor: Any, image: Image.Image) -> Explanation:
+    """Explain a generator by what it offers; one that offers nothing else, by its latents (see [`explain_latents`])."""
+    for kind, explainer in BY_WHAT_IT_OFFERS.items():
+        if isinstance(model, kind):
+            return explainer(model, processor, image)
+    return explain_latents(model, processor, image)
+
+
+BY_WHAT_IT_OFFERS: dict[type, Callable[[Any, Any, Image.Image], Explanation]] = {
+    DrawsInSteps: explain_canvases,
+    Completes: explain_completion,
+    Invertible: explain_flow,
+}

@@ -112,7 +112,7 @@ class GatedLayer(nn.Module):
         size, channels = config.hidden_size, config.num_channels
         self.maps_before = channels if first else size
         self.before, self.inside = channel_of(self.maps_before, channels), channel_of(size, channels)
-        width = (config.num_labels if config.label_condition else 0) + config.condition_size
+        width = (int(config.num_labels or 0) if config.label_condition else 0) + config.condition_size
         spatial = config.spatial_condition_channels
         gates = 2 * size * stacks
         self.vector = nn.Linear(width, gates, bias=False) if width else None  # V_f and V_g of every stack, Eq. 4
@@ -228,14 +228,13 @@ class PixelcnnModel(PixelcnnPreTrainedModel):
             count = len(labels if labels is not None else condition)  # type: ignore[arg-type]
             parts = []
             if config.label_condition:
-                parts.append(
-                    one_hot(labels, config.num_labels).to(like)
-                    if labels is not None
-                    else like.new_zeros(count, config.num_labels)
-                )
+                classes = int(config.num_labels or 0)
+                unknown = like.new_zeros(count, classes)
+                parts.append(unknown if labels is None else one_hot(labels, classes).to(like))
             if config.condition_size:
                 parts.append(condition if condition is not None else like.new_zeros(count, config.condition_size))
             vector = torch.cat(parts, dim=1)  # B D
+        layer: Any
         return [layer.condition(vector, spatial_condition) for layer in self.layers]
 
     def logits(self, rounded: Tensor, added: list[Tensor | None]) -> Tensor:

@@ -234,8 +234,8 @@ class PixelcnnModel(PixelcnnPreTrainedModel):
             if config.condition_size:
                 parts.append(condition if condition is not None else like.new_zeros(count, config.condition_size))
             vector = torch.cat(parts, dim=1)  # B D
-        layer: Any
-        return [layer.condition(vector, spatial_condition) for layer in self.layers]
+        layers: Any = self.layers
+        return [layer.condition(vector, spatial_condition) for layer in layers]
 
     def logits(self, rounded: Tensor, added: list[Tensor | None]) -> Tensor:
         """The net. (B, C, H, W), values at their levels, and what `conditions` gives -> (B, N, C, H, W)."""

@@ -67,10 +67,10 @@ def test_levels_come_back_from_their_bins(bits):
     model, pictures = build(num_bits=bits), torch.arange(256).view(16, 1, 4, 4) / 255
     levels = torch.arange(256).view(16, 1, 4, 4) // 2 ** (8 - bits)
     for noisy in (False, True):
-        values = model.to_numbers(pictures, noisy, generator())
+        values = model.to_values(pictures, noisy, generator())
         assert ((values + 0.5) * 2**bits).floor().long().equal(levels)
         assert -0.5 <= values.min() < values.max() < 0.5
-        torch.testing.assert_close(model.to_levels(values), levels / (2**bits - 1))
+        torch.testing.assert_close(model.to_pixel_values(values), levels / (2**bits - 1))
     torch.testing.assert_close(model.decode(model.encode(pictures)), levels / (2**bits - 1))
 
 
@@ -103,7 +103,7 @@ def test_an_attribute_moves_the_code():  # z + alpha (z_pos - z_neg)
     direction = model.direction(bright, dark)
     for along, one, other in zip(direction, model.encode(bright), model.encode(dark), strict=True):
         torch.testing.assert_close(along[0], one.mean(0) - other.mean(0))
-    levels = model.to_levels(model.to_numbers(dark))
+    levels = model.to_pixel_values(model.to_values(dark))
     torch.testing.assert_close(model.manipulate(dark, direction, 0), levels)
     assert model.manipulate(dark, direction, 1).mean() > dark.mean()
 

@@ -8,7 +8,7 @@ Axes: B batch, C channels (of the activations), H height, W width; a code is a l
 | paper | here |
 |---|---|
 | log p(x) = log p(z) + sum log abs det dh_i/dh_i-1, Eq. 6 | `GlowModel.density` |
-| bits per dimension of discrete data, Eq. 2 | `GlowModel.log_likelihood`, `to_numbers` |
+| bits per dimension of discrete data, Eq. 2 | `GlowModel.log_likelihood`, `to_values` |
 | actnorm, section 3.1, and its data-dependent start | `ActNorm`, `GlowModel.start` |
 | invertible 1x1 convolution, section 3.2, Eqs. 9 and 10 | `InvertibleConv1x1` |
 | its LU form, Eqs. 11 and 12 | `InvertibleConv1x1Lu` |
@@ -345,7 +345,7 @@ class TopPrior(nn.Module):
 
     def __init__(self, channels: int, config: GlowConfig) -> None:
         super().__init__()
-        self.num_labels = int(config.num_labels or 0)
+        self.num_labels = config.num_labels or 0
         learned = config.learn_top
         self.bias = nn.Parameter(torch.empty(2 * channels)) if learned else None
         self.log_scale = nn.Parameter(torch.empty(2 * channels)) if learned else None
@@ -412,12 +412,12 @@ class GlowModel(GlowPreTrainedModel):
                 self.splits.append(Split(channels, config))
                 channels //= 2
         self.top = TopPrior(channels, config)
-        self.classifier = ZeroLinear(channels, int(config.num_labels or 0)) if config.label_condition else None
+        self.classifier = ZeroLinear(channels, config.num_labels or 0) if config.label_condition else None
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))  # whether a batch has set the actnorms
         self.started: Tensor
         self.post_init()
 
-    def to_numbers(self, pixel_values: Tensor, noisy: bool = False, generator: torch.Generator | None = None) -> Tensor:
+    def to_values(self, pixel_values: Tensor, noisy: bool = False, generator: torch.Generator | None = None) -> Tensor:
         """Levels as numbers from -1/2 to 1/2: anywhere in a level's bin, or in its middle. (B, C, H, W), the same."""
         bins = 2**self.config.num_bits
         levels = ((pixel_values * 255).round() / 2 ** (8 - self.config.num_bits)).floor()  # 0 to bins - 1
@@ -427,7 +427,7 @@ class GlowModel(GlowPreTrainedModel):
             place = torch.rand(levels.shape, generator=generator, device=device).to(levels)
         return (levels + place) / bins - 0.5
 
-    def to_levels(self, values: Tensor) -> Tensor:
+    def to_pixel_values(self, values: Tensor) -> Tensor:
         """The way back: the picture whose bins these numbers lie in. (B, C, H, W) -> the same, in [0, 1]."""
         bins = 2**self.config.num_bits
         return ((values + 0.5) * bins).floor().clamp(0, bins - 1) / (bins - 1)
@@ -504,7 +504,7 @@ class GlowModel(GlowPreTrainedModel):
             generator: Of that noise.
             kwargs: Not read; what transformers passes to every model.
         """
-        values = self.to_numbers(pixel_values, self.training if noisy is None else noisy, generator)
+        values = self.to_values(pixel_values, self.training if noisy is None else noisy, generator)
         if self.training and not self.started:
             self.start(values, labels)
         latents, stretched, top = self.flow(values, labels)
@@ -529,11 +529,11 @@ class GlowModel(GlowPreTrainedModel):
 
     def encode(self, pixel_values: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The code of a picture, from the middle of its bins. (B, C, H, W) -> a list of (B, C, H, W), one a level."""
-        return self.flow(self.to_numbers(pixel_values), labels)[0]
+        return self.flow(self.to_values(pixel_values), labels)[0]
 
     def decode(self, latents: list[Tensor], labels: Tensor | None = None) -> Tensor:
         """The picture of a code. A list of (B, C, H, W) -> (B, C, H, W), in [0, 1]."""
-        return self.to_levels(self.inverse(latents, labels))
+        return self.to_pixel_values(self.inverse(latents, labels))
 
     def direction(self, positive: Tensor, negative: Tensor) -> list[Tensor]:
         """The mean code of pictures with an attribute minus that of pictures without. Two of (B, C, H, W) -> a code."""

@@ -60,6 +60,11 @@ def channel_of(maps: int, channels: int) -> list[int]:
     return [index * channels // maps for index in range(maps)]
 
 
+def labels_of(config: PixelcnnConfig) -> int:
+    """How many classes there are to condition on."""
+    return (config.num_labels or 0) if config.label_condition else 0
+
+
 class MaskedConv2d(nn.Module):
     """A convolution that sees the rows above, what is left of the pixel, and of the pixel itself some of its channels.
 
@@ -112,7 +117,7 @@ class GatedLayer(nn.Module):
         size, channels = config.hidden_size, config.num_channels
         self.maps_before = channels if first else size
         self.before, self.inside = channel_of(self.maps_before, channels), channel_of(size, channels)
-        width = (int(config.num_labels or 0) if config.label_condition else 0) + config.condition_size
+        width = labels_of(config) + config.condition_size
         spatial = config.spatial_condition_channels
         gates = 2 * size * stacks
         self.vector = nn.Linear(width, gates, bias=False) if width else None  # V_f and V_g of every stack, Eq. 4
@@ -225,16 +230,13 @@ class PixelcnnModel(PixelcnnPreTrainedModel):
                 raise ValueError(f"{name}: the configuration has no place for it")
         vector = None
         if labels is not None or condition is not None:
-            count = len(labels if labels is not None else condition)  # type: ignore[arg-type]
-            parts = []
-            if config.label_condition:
-                classes = int(config.num_labels or 0)
-                unknown = like.new_zeros(count, classes)
-                parts.append(unknown if labels is None else one_hot(labels, classes).to(like))
-            if config.condition_size:
-                parts.append(condition if condition is not None else like.new_zeros(count, config.condition_size))
-            vector = torch.cat(parts, dim=1)  # B D
-        layers: Any = self.layers
+            count, classes = len(labels if labels is not None else condition), labels_of(config)  # type: ignore[arg-type]
+            vector = like.new_zeros(count, classes + config.condition_size)  # B D
+            if labels is not None:
+                vector[:, :classes] = one_hot(labels, classes).to(like)
+            if condition is not None:
+                vector[:, classes:] = condition
+        layers: list[Any] = list(self.layers)
         return [layer.condition(vector, spatial_condition) for layer in layers]
 
     def logits(self, rounded: Tensor, added: list[Tensor | None]) -> Tensor:

@@ -9,6 +9,7 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig
+from transformers.core_model_loading import revert_weight_conversion
 
 from hfmm.catalogue import Row
 from hfmm.errors import DataError
@@ -69,7 +70,8 @@ def check_fits(folder: Path, row: Row) -> None:
     except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         said = " ".join(str(error.__cause__ or error).split())
         raise DataError(f"config.json describes no model ({said}): save or train it again") from error
-    expected = {name: list(value.shape) for name, value in model.state_dict().items()}
+    saved = revert_weight_conversion(model, model.state_dict())  # files keep the names of upstream's older checkpoints
+    expected = {name: list(value.shape) for name, value in saved.items()}
     found: dict[str, list[int]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:

@@ -392,6 +392,11 @@ class DrawModel(DrawPreTrainedModel):
         output = self(pixel_values, sample_posterior=True, generator=generator)
         return -self.reconstruction_cost(pixel_values, output.logits) - output.kl_per_step.sum(1)
 
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Not as transformers means it: [`DrawModel.generate`] has no prompt and no tokens."""
+        return False
+
     def generate(self, num_images: int = 1, generator: torch.Generator | None = None) -> DrawOutput:
         """Draw latents of the prior, step by step, and canvases from them (Eqs. 13 to 15).
 

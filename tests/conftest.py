@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 connect = socket.socket.connect
@@ -29,6 +30,7 @@ def _same_start():
     """No test depends on what ran before it: the same random numbers, matrix precision and caches of none."""
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("highest")
+    AcceleratorState._reset_state()  # accelerate remembers the precision of an earlier run of this process
 
 
 @pytest.fixture

@@ -197,8 +197,8 @@ def test_the_list_fits_a_hundred_columns(call):
     assert len(lines) == len(catalogue.ROWS) + 1
     assert max(map(len, lines)) <= 100
     assert [line.split()[0] for line in lines[1:]] == [row.name for row in catalogue.ROWS]
-    assert lines[1].endswith("ready")
-    assert lines[2].endswith("planned")
+    states = [line.split()[-1] for line in lines[1:]]
+    assert states == [row.status if row.origin != "reference" else "code" for row in catalogue.ROWS]
     assert err.startswith(f"{len(catalogue.ROWS)} rows")
     assert call("list", "--quiet")[2] == ""
 

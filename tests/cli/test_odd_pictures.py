@@ -14,10 +14,15 @@ from hfmm.explanation import EXPLAINERS
 from hfmm.factory import picture_size
 from tests.data.files import encoded, natural
 
-CLASSIFIERS = [
-    row for row in catalogue.ROWS if row.status == "ready" and row.tasks and row.tasks[0] == "image-classification"
-]
-OF_TASK = {"image-captioning": "show_and_tell", "image-classification": "lenet5", "object-detection": "yolo"}
+CLASSIFIERS = [row for row in catalogue.ready() if row.tasks[0] == "image-classification"]
+OF_TASK = {
+    "image-captioning": "show_and_tell",
+    "image-classification": "lenet5",
+    "object-detection": "yolo",
+    "image-segmentation": "unet",
+    "image-feature-extraction": "pretext",
+    "face-verification": "facenet",
+}
 
 
 def turned():
@@ -67,14 +72,18 @@ def models(tmp_path_factory):
     return folders
 
 
+def named(path, task):
+    """A picture as often as a task needs one."""
+    return [str(path)] * (2 if task == "face-verification" else 1)
+
+
 @pytest.mark.parametrize("task", OF_TASK)
 @pytest.mark.parametrize("name", PICTURES)
 def test_an_odd_picture_has_a_prediction(call, models, tmp_path, task, name):
     (tmp_path / name).write_bytes(PICTURES[name])
-    code, said, complaint = call("predict", str(models[task]), "--image", str(tmp_path / name), "--json")
+    code, said, complaint = call("predict", str(models[task]), "--image", *named(tmp_path / name, task), "--json")
     assert code == 0, complaint
-    (row,) = json.loads(said)
-    assert row["image"].endswith(name)
+    assert all(row["image"].endswith(name) for row in json.loads(said))
     assert "Traceback" not in complaint
 
 
@@ -83,7 +92,7 @@ def test_an_odd_picture_has_a_prediction(call, models, tmp_path, task, name):
 def test_a_picture_that_cannot_be_read_is_refused_in_one_line(call, models, tmp_path, task, name):
     data, reason = REFUSED[name]
     (tmp_path / name).write_bytes(data)
-    code, said, complaint = call("predict", str(models[task]), "--image", str(tmp_path / name))
+    code, said, complaint = call("predict", str(models[task]), "--image", *named(tmp_path / name, task))
     assert (code, said) == (3, "")
     (line,) = [line for line in complaint.splitlines() if line.startswith("hfmm: ")]
     assert reason in line

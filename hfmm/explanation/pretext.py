@@ -7,8 +7,8 @@ from PIL import Image
 from torch import Tensor
 
 from hfmm.explanation.base import Explanation
-from hfmm.explanation.captioning import SIDE
 from hfmm.explanation.drawing import panels, pictures_of
+from hfmm.explanation.overlay import SIDE
 
 BLANK = 0.9  # gray of a place without a tile
 GAP = 2  # pixels between tiles

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from hfmm.explanation.base import Explanation
-from hfmm.explanation.captioning import SIDE, overlay, seen_by
 from hfmm.explanation.drawing import INK, PAPER, font, panels
 from hfmm.explanation.media import EDGE, color_of
+from hfmm.explanation.overlay import SIDE, overlay, seen_by
 
 NEAREST = 5
 PLACES, PATCH = 8, 8  # places a side that are hidden, and how many half patches the side holds

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 import hfmm
-from hfmm.explanation.captioning import SIDE
 from hfmm.explanation.classification import explain_class, masked
+from hfmm.explanation.overlay import SIDE
 from tests.testing import seeded
 
 

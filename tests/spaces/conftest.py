@@ -40,29 +40,32 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def address(files, tmp_path_factory):
-    """The running app."""
+def uploads(tmp_path_factory):
+    """Where every app of this process keeps what is uploaded: gradio asks the environment again at each upload."""
     patch = pytest.MonkeyPatch()
     patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-    app, page = demo.open_app([str(files / name) for name in NAMES])
-    _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
-    yield url
-    page.close(verbose=False)
+    yield
     patch.undo()
 
 
 @pytest.fixture(scope="session")
-def vision_address(files, tmp_path_factory):
+def address(files, uploads):
+    """The running app."""
+    app, page = demo.open_app([str(files / name) for name in NAMES])
+    _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
+    yield url
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def vision_address(files, uploads):
     """The vision app, running with a random model of each kind."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
     vision_models.save(files)
     app = demo.import_app(folder_of("vision"))
     page = app.build([app.load(str(files / name), own_code=False) for name in VISION])
     _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
     yield url
     page.close(verbose=False)
-    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,9 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
     model.to(accelerator.device).train()
+    for name, section in recipe.players.items():
+        if section.channels_last:
+            _part(model, name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
     wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
     players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()}

@@ -1,8 +1,8 @@
 """Models that embed pictures and texts side by side: every pair against all others of the batch, of all processes.
 
-With `cache: N` the batch is embedded N pairs at a time (Gao et al. 2021, arXiv 2101.06983): once without a gradient, for
-the loss and its gradient at the embeddings, and once more to carry that gradient on. Memory is that of N pairs, and the
-gradient that of the whole batch (but for batch normalization, which sees N pairs, too).
+With `cache: N` the batch is embedded N pairs at a time (Gao et al. 2021, arXiv 2101.06983): once without a gradient,
+for the loss and its gradient at the embeddings, and once more to carry that gradient on. Memory is that of N pairs, and
+the gradient that of the whole batch (but for batch normalization, which sees N pairs, too).
 """
 
 import math

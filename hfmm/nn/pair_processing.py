@@ -46,6 +46,12 @@ class PairProcessor(ProcessorMixin):
         tokenizer.model_max_length = max_length
         return cls(square_image_processor(image_size, image_mean, image_std), tokenizer)
 
+    def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> Any:
+        """Save both parts, but not how the last batch was cut and padded, which loading would take for settings."""
+        self.tokenizer.backend_tokenizer.no_truncation()
+        self.tokenizer.backend_tokenizer.no_padding()
+        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
     @classmethod
     def build_tokenizer(cls, captions: Iterable[str], **vocabulary: Any) -> PreTrainedTokenizerFast:
         """Build the tokenizer; words by default, with the `min_count` and `max_words` of [`word_tokenizer`]."""

@@ -82,7 +82,7 @@ class TestWords(TestCharCnnRnn):
     """The word-level variant."""
 
     def config(self):
-        return config(text_encoder="word", conv_kernel_size=3, max_length=30, pad_token_id=3)
+        return config(reads="words", conv_kernel_size=3, max_length=30, pad_token_id=3)
 
     def inputs(self):
         inputs = super().inputs()
@@ -251,7 +251,7 @@ def test_the_first_step_has_no_hidden_bias():
 
 @torch.no_grad()
 def test_a_bag_of_words_counts():
-    model = joint(text_encoder="bag_of_words")
+    model = joint(reads="bag_of_words")
     ids = torch.tensor([[5, 6, 5, 0], [5, 5, 6, 0]])
     found = model.get_text_features(ids).pooler_output
     torch.testing.assert_close(found[0], found[1])

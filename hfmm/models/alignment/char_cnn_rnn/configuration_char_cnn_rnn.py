@@ -21,8 +21,8 @@ class CharCnnRnnConfig(PreTrainedConfig):
         image_map_size: Values that the map has after pooling.
         image_layers: Widths of the fully connected layers after it; none by default.
         project_image: Map the picture's features linearly to the joint space; the paper takes them as they are.
-        text_encoder: "character" and "word" convolve one-hot columns and run a recurrent net over what is found, "bag_of_words"
-            counts.
+        reads: "characters" or "words", whose one-hot columns are convolved before a recurrent net runs over what is found;
+            a "bag_of_words" only counts them.
         vocab_size: Characters (the alphabet's 70 slots, padding and unknown) or words.
         max_length: Characters or words that are read.
         conv_channels: Of each convolution.
@@ -45,7 +45,7 @@ class CharCnnRnnConfig(PreTrainedConfig):
     image_map_size: int = 1024
     image_layers: list[int] | None = None
     project_image: bool = False
-    text_encoder: Literal["character", "word", "bag_of_words"] = "character"
+    reads: Literal["characters", "words", "bag_of_words"] = "characters"
     vocab_size: int = 72
     max_length: int = 201
     conv_channels: list[int] | tuple[int, ...] = (384, 512, 256)
@@ -81,7 +81,7 @@ class CharCnnRnnConfig(PreTrainedConfig):
             raise ValueError(
                 f"pictures have {feature_size} features but projection_size is {self.projection_size}: set project_image"
             )
-        if self.text_encoder != "bag_of_words" and self.lengths[-1] < 1:
+        if self.reads != "bag_of_words" and self.lengths[-1] < 1:
             raise ValueError(
                 f"max_length is {self.max_length}, of which the convolutions leave {self.lengths}: no step for the "
                 "recurrent net"

@@ -134,7 +134,7 @@ class CharCnnRnnTextEncoder(nn.Module):
     def __init__(self, config: CharCnnRnnConfig) -> None:
         super().__init__()
         self.config = config
-        is_character = config.text_encoder == "character"
+        is_character = config.reads == "characters"
         num_symbols = config.vocab_size - 2 if is_character else config.vocab_size  # <pad> and <unk> have no column
         self.symbols = slice(1, -1) if is_character else slice(None)
         sizes = [num_symbols, *config.conv_channels]
@@ -197,7 +197,7 @@ class CharCnnRnnModel(CharCnnRnnPreTrainedModel):
         )  # fmt: skip
         features = self.image_tower.feature_size
         self.image_projection = nn.Linear(features, config.projection_size) if config.project_image else nn.Identity()
-        kind = CharCnnRnnBagOfWords if config.text_encoder == "bag_of_words" else CharCnnRnnTextEncoder
+        kind = CharCnnRnnBagOfWords if config.reads == "bag_of_words" else CharCnnRnnTextEncoder
         self.text_encoder = kind(config)
         self.post_init()
 

@@ -38,8 +38,8 @@ PRESETS: dict[str, dict[str, dict]] = {
         "processor": _CHARACTERS,
     },
     "word": {
-        "config": {**_OF_WORDS, "text_encoder": "word", "conv_kernel_size": 3, "pool_strides": [2, 2]},
+        "config": {**_OF_WORDS, "reads": "words", "conv_kernel_size": 3, "pool_strides": [2, 2]},
         "processor": _WORDS,
     },
-    "bag_of_words": {"config": {**_OF_WORDS, "text_encoder": "bag_of_words"}, "processor": _WORDS},
+    "bag_of_words": {"config": {**_OF_WORDS, "reads": "bag_of_words"}, "processor": _WORDS},
 }

@@ -15,6 +15,7 @@ ROWS = [
         "auto": next(auto for auto, _ in row.auto if auto != "AutoBackbone"),  # it takes folders for model names
         "processor": row.processors[0][0],
         "pipeline": row.pipeline,
+        "reads": row.tasks[0] == "image-text-retrieval",
     }
     for row in READY
 ]
@@ -49,11 +50,12 @@ def compute(rows, source, file, remote_code, by_id=True):
         where = f"{source}/{row['name']}"
         model = getattr(transformers, row["auto"]).from_pretrained(where, **settings).eval()
         processor = getattr(transformers, row["processor"]).from_pretrained(where, **settings)
-        inputs = processor(images=pictures, return_tensors="pt")
+        words = {"text": ["a red star", "a small blue ring"], "padding": True} if row["reads"] else {}
+        inputs = processor(images=pictures, return_tensors="pt", **words)
         with torch.no_grad():
             output = model(**inputs)
         found = {"inputs": inputs["pixel_values"]}
-        name = next(name for name in ("feature_maps", "logits", "image_embeds", "log_likelihood") if name in output)
+        name = next(name for name in ("feature_maps", "logits", "logits_per_image", "image_embeds", "log_likelihood") if name in output)
         found["output"] = output[name][-1] if name == "feature_maps" else output[name]
         if row["pipeline"]:
             from diffusers import DiffusionPipeline

@@ -66,7 +66,9 @@ def test_temperature_starts_at_0_07():
 @torch.no_grad()
 def test_upstreams_loss_is_the_decks():
     model = hfmm.create_model("clip").eval()
-    output = model(torch.tensor([[640, 5, 641], [640, 9, 641], [640, 7, 641]]), torch.rand(3, 3, 64, 64), return_loss=True)
+    output = model(
+        torch.tensor([[640, 5, 641], [640, 9, 641], [640, 7, 641]]), torch.rand(3, 3, 64, 64), return_loss=True
+    )
     expected = contrastive_loss(output.image_embeds, output.text_embeds, model.logit_scale)
     torch.testing.assert_close(output.loss, expected)
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from hfmm.data import collate
 from hfmm.data.augmentation import Augmentation
+from hfmm.data.pairs import PairCollator
 from hfmm.errors import unknown
 
 
@@ -28,8 +29,10 @@ MATERIALS = {  # by task
     "image-classification": Material(("image", "label"), collate.ClassCollator),
     "image-feature-extraction": Material(("image",), collate.PictureCollator),
     "image-segmentation": Material(("image", "mask"), collate.MaskCollator),
+    "image-text-retrieval": Material(("image", "captions"), PairCollator),
     "object-detection": Material(("image", "objects"), collate.ObjectCollator),
     "unconditional-image-generation": Material(("image",), collate.PictureCollator),
+    "zero-shot-image-classification": Material(("image", "label"), collate.ClassCollator),
 }
 
 
@@ -56,7 +59,8 @@ def collator_of(
         augmentation: Changes of examples, none by default.
     """
     kind: Any = material_of(task).collator
-    collator: collate.Collator = kind(processor, captions) if kind is collate.CaptionCollator else kind(processor)
+    chooses = issubclass(kind, collate.CaptionCollator)
+    collator: collate.Collator = kind(processor, captions) if chooses else kind(processor)
     if augmentation is None or augmentation == Augmentation():
         return collator
     return collate.AugmentedCollator(collator, augmentation)

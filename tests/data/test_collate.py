@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from hfmm.data.augmentation import Augmentation
 from hfmm.data.collate import CaptionCollator, PictureCollator
 from hfmm.data.examples import ListExamples
 from hfmm.data.keyed import KeyedExamples, StepSampler
@@ -77,6 +78,26 @@ def test_choices_and_tasks_that_there_are_not():
     assert isinstance(collator_of("image-captioning", LetterProcessor()), CaptionCollator)
     with pytest.raises(UsageError, match="unknown task"):
         collator_of("image-captoning", None)
+
+
+def test_pairs_of_a_picture_and_one_caption():
+    asked = {}
+
+    def processor(images: list[Image.Image], text: list[str], **settings: Any) -> dict[str, Any]:
+        asked.update(settings, pictures=images, text=text)
+        return {"pixel_values": torch.zeros(2, 3, 4, 4), "input_ids": torch.zeros(2, 5), "attention_mask": None}
+
+    collator = collator_of("image-text-retrieval", processor, "random")
+    visits = [collator.draw(EXAMPLE, Random(seed)) for seed in (0, 5)]
+    batch = collator(visits)
+    assert asked["text"] == [*chosen("random", 0), *chosen("random", 5)]
+    assert (asked["padding"], asked["truncation"], asked["return_tensors"]) == (True, True, "pt")
+    assert set(batch) == {"pixel_values", "input_ids", "attention_mask", "example_ids"}
+    with pytest.raises(UsageError, match="captions of one picture are no pairs to tell apart"):
+        collator_of("image-text-retrieval", processor, "all")
+    changed = collator_of("image-text-retrieval", processor, augmentation=Augmentation(light=0.5))
+    (picture,) = changed([changed.draw(EXAMPLE, Random(1))]) and asked["pictures"]
+    assert picture.tobytes() != EXAMPLE["image"].tobytes()
 
 
 def test_pictures_alone_are_drawn_anew_at_each_visit():

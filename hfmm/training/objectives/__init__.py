@@ -9,6 +9,7 @@ OBJECTIVES = {
     "captioning": ("captioning", "Captioning"),
     "captioning_hard": ("captioning", "HardAttentionCaptioning"),
     "classification": ("classification", "Classification"),
+    "contrastive": ("contrastive", "Contrastive"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
     "segmentation": ("segmentation", "Segmentation"),

@@ -1,0 +1,24 @@
+"""The loss of contrastive pairs (Radford et al. 2021, figure 3)."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def contrastive_loss(image_embeds: Tensor, text_embeds: Tensor, logit_scale: Tensor) -> Tensor:
+    """Of each picture, which text is its own among all of the batch, and of each text, which picture.
+
+    The figure's `loss_i` normalizes over axis 0 of the logits, so it is the loss of the texts, and `loss_t` that of the
+    pictures; the sum is the same.
+
+    Args:
+        image_embeds: (B, D), unit length.
+        text_embeds: (B, D), unit length; row i belongs to row i of the pictures.
+        logit_scale: (), t, the logarithm of what cosines are multiplied by.
+
+    Returns:
+        (), mean over both directions and all pairs.
+    """
+    logits = image_embeds @ text_embeds.T * logit_scale.exp()  # B B
+    labels = torch.arange(len(logits), device=logits.device)  # B
+    return (cross_entropy(logits.T, labels) + cross_entropy(logits, labels)) / 2

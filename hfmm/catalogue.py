@@ -260,9 +260,10 @@ ROWS: tuple[Row, ...] = (
     # tools
     _tool("tsne", "t-SNE and neighbors of codes", 2008, "van der Maaten and Hinton, JMLR", FEATURES, "S0:14", "S3:15",
           status="ready"),
-    _tool("attention_overlay", "Attention of each word", 2015, "arXiv:1502.03044", CAPTIONS, "S0:2f"),
+    _tool("attention_overlay", "Attention of each word", 2015, "arXiv:1502.03044", CAPTIONS, "S0:2f", status="ready"),
     _tool("attention_rollout", "Attention rollout", 2020, "arXiv:2005.00928", CLASSES, "S2:37a", status="ready"),
-    _tool("word_neighbors", "Word neighbors", 2015, "arXiv:1411.4555", ("word-embedding",), "S1:1b", "S4:11c"),
+    _tool("word_neighbors", "Word neighbors", 2015, "arXiv:1411.4555", ("word-embedding",), "S1:1b", "S4:11c",
+          status="ready"),
     _tool("prediction_cards", "Prediction cards", 2021, "arXiv:2103.00020", ZERO_SHOT, "S2:10c"),
     _tool("cosine_matrix", "Cosine matrix", 2021, "arXiv:2103.00020", RETRIEVAL, "S2:10e"),
     _tool("linear_probe", "Linear probe", 2021, "arXiv:2103.00020", CLASSES, "S2:10d"),

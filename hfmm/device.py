@@ -3,6 +3,8 @@
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -37,6 +39,18 @@ def set_matrix_precision(training: bool) -> None:
     """Use the fast path in training where it stays exact; token-by-token decoding is faster without it."""
     fast = training and fast_matrix_products_are_exact()
     torch.set_float32_matmul_precision("medium" if fast else "highest")
+
+
+@contextmanager
+def fast_matrix_products() -> Iterator[None]:
+    """Use the fast path meanwhile, where it stays exact; afterwards the precision is what it was."""
+    before = torch.get_float32_matmul_precision()
+    if fast_matrix_products_are_exact():
+        torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def longest_sequence(config: PreTrainedConfig) -> int:

@@ -36,7 +36,8 @@ LOADING = ("hfmm.factory", "hfmm.loading", "hfmm.device", "hfmm.registration", "
 DATA = ("hfmm.data", *BASICS)
 METRICS = ("hfmm.metrics", "hfmm.data.scenes.grammar", *BASICS)
 EXPLANATION = ("hfmm.explanation", "hfmm.robustness", "hfmm.nn", *DATA, *LOADING, "hfmm.data")
-EVALUATION = ("hfmm.evaluation", *METRICS, *EXPLANATION)
+SEARCH = ("hfmm.retrieval", *EXPLANATION)
+EVALUATION = ("hfmm.evaluation", *METRICS, *SEARCH)
 HUB = ("hfmm.hub", "hfmm.registration", "hfmm.results", *STRINGS)
 MAY_IMPORT = {  # the longest prefix of a file's own name holds; `hfmm` itself stands for `from hfmm import <module>`
     "hfmm.__init__": ("hfmm.registration",),
@@ -55,6 +56,7 @@ MAY_IMPORT = {  # the longest prefix of a file's own name holds; `hfmm` itself s
     "hfmm.metrics": METRICS,
     "hfmm.explanation": EXPLANATION,
     "hfmm.robustness": EXPLANATION,
+    "hfmm.retrieval": SEARCH,
     "hfmm.evaluation": EVALUATION,
     "hfmm.training": ("hfmm.training", *EVALUATION, *HUB),
     "hfmm.hub": HUB,

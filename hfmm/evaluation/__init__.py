@@ -11,7 +11,16 @@ from hfmm.data.examples import Examples
 from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
-from hfmm.evaluation import captioning, classification, detection, generation, pretext, segmentation, verification
+from hfmm.evaluation import (
+    captioning,
+    classification,
+    detection,
+    generation,
+    pretext,
+    retrieval,
+    segmentation,
+    verification,
+)
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.loading import load
 from hfmm.metrics import LOWER_IS_BETTER
@@ -51,6 +60,7 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     "image-feature-extraction": pretext.score_pretext,
     "object-detection": detection.score_detector,
     "image-segmentation": segmentation.score_segmenter,
+    "image-text-retrieval": retrieval.score_retrieval,
     "unconditional-image-generation": generation.score_generator,
 }
 

@@ -24,9 +24,11 @@ METRICS = {  # name -> module here and class
     "likelihood": ("likelihood", "Likelihood"),
     "classification": ("classification", "Classification"),
     "verification": ("verification", "Verification"),
+    "retrieval": ("retrieval", "Retrieval"),
 }
 LOWER_IS_BETTER = frozenset(
     {"nats", "bits_per_dim", "perplexity", "bits_per_character", "eer"}
+    | {f"{way}_{kind}_rank" for way in ("text_to_image", "image_to_text") for kind in ("median", "mean")}
 )  # of the keys of all metrics
 
 

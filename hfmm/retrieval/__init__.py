@@ -1,0 +1,1 @@
+"""Search in collections: embeddings of pictures and texts, exact search, and indices on disk."""

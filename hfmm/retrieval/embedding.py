@@ -1,0 +1,154 @@
+"""Embeds pictures and texts with any model that can, by one protocol, that of upstream's CLIPModel.
+
+A model that has `get_image_features` and `get_text_features` embeds both; any other embeds pictures by their codes
+(see `hfmm.explanation.codes`). Two embeddings are compared by their cosine, or by the model's own `score` where it has
+one that is no cosine.
+
+Axes: B batch, I pictures, T texts, D width.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import linear, normalize
+from transformers import PreTrainedModel
+
+from hfmm.errors import UsageError
+from hfmm.explanation.codes import extract_codes
+
+BATCH_SIZE = 100
+COSINE, OWN = "cosine", "own"
+UNLIMITED = 10**9  # and more is what tokenizers call a length that has no limit
+
+
+@runtime_checkable
+class EmbedsBoth(Protocol):
+    """A model whose two towers meet in one space."""
+
+    def get_image_features(self, pixel_values: Tensor) -> Any:
+        """(B, C, H, W) to an output whose `pooler_output` is (B, D)."""
+
+    def get_text_features(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        """(B, T), (B, T) to an output whose `pooler_output` is (B, D)."""
+
+
+@runtime_checkable
+class ScoresEmbeddings(Protocol):
+    """A model that compares embeddings in a way of its own."""
+
+    def score(self, image_embeds: Tensor, text_embeds: Tensor) -> Tensor:
+        """(I, D), (T, D) to (I, T); higher fits better."""
+
+
+class Embedder:
+    """A model as what it makes of pictures and texts.
+
+    Attributes:
+        model: On its device; put into evaluation mode.
+        processor: Its processor.
+        takes_texts: Whether it embeds texts.
+        width: D.
+        kind: `cosine`, whose embeddings have unit length, or `own`.
+    """
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        """Take a model, and look at what it makes of a picture.
+
+        Raises:
+            UsageError: It makes no embedding of a picture.
+        """
+        self.model = model if isinstance(model, PreTrainedModel) else model.get_base_model()  # of low-rank adapters
+        self.model.eval()
+        self.processor = processor
+        self.takes_texts = isinstance(self.model, EmbedsBoth)
+        self.kind = OWN
+        self.width = self.pictures([Image.new("RGB", (64, 64), "gray")]).shape[1]
+        if not isinstance(self.model, ScoresEmbeddings) or is_cosine(self.model, self.width):
+            self.kind = COSINE
+
+    @torch.inference_mode()
+    def pictures(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Embed a batch of pictures. B of them -> (B, D), on the CPU, in fp32."""
+        if not self.takes_texts:
+            return self._finished(extract_codes(self.model, self.processor, pictures, len(pictures)))
+        pixel_values = self.processor(images=list(pictures), return_tensors="pt")["pixel_values"]
+        found = self.model.get_image_features(pixel_values=pixel_values.to(self.model.device, self.model.dtype))
+        return self._finished(found.pooler_output)
+
+    @torch.inference_mode()
+    def texts(self, texts: Sequence[str], cut: bool = False) -> Tensor:
+        """Embed a batch of texts. B of them -> (B, D), on the CPU, in fp32.
+
+        Args:
+            texts: One or more.
+            cut: Cut what is longer than the model takes, as training does.
+
+        Raises:
+            UsageError: The model embeds no texts, or a text is longer than it takes.
+        """
+        if not self.takes_texts:
+            raise UsageError(f"{type(self.model).__name__} embeds pictures, and no texts")
+        if not cut:
+            self._check_lengths(texts)
+        limit = {"truncation": True, "max_length": self.longest} if cut and self.longest else {}
+        inputs = self.processor(text=list(texts), padding=True, return_tensors="pt", **limit).to(self.model.device)
+        found = self.model.get_text_features(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        return self._finished(found.pooler_output)
+
+    @property
+    def longest(self) -> int | None:
+        """How many tokens of a text the model takes, None without a limit."""
+        told = self.model.config.get_text_config().to_dict().get("max_position_embeddings")
+        known = [told] if told else []
+        if self.processor.tokenizer.model_max_length < UNLIMITED:
+            known.append(self.processor.tokenizer.model_max_length)
+        return min(known, default=None)
+
+    def _check_lengths(self, texts: Sequence[str]) -> None:
+        if self.longest is None:
+            return
+        for text in texts:
+            length = self.processor(text=[text], return_tensors="pt")["input_ids"].shape[1]
+            if length > self.longest:
+                raise UsageError(
+                    f"'{text:.40}...' has {length} tokens, and the model takes {self.longest}: shorten the text"
+                )
+
+    def _finished(self, embeds: Tensor) -> Tensor:
+        embeds = embeds.float().cpu()
+        return normalize(embeds, dim=-1) if self.kind == COSINE else embeds
+
+    def score(self, queries: Tensor, rows: Tensor, from_text: bool, to_text: bool) -> Tensor:
+        """Compare embeddings.
+
+        Args:
+            queries: (Q, D).
+            rows: (N, D).
+            from_text: Whether the queries are texts.
+            to_text: Whether the rows are texts; two of a kind are compared by their cosine.
+
+        Returns:
+            (Q, N), higher fits better.
+        """
+        if self.kind == COSINE:
+            return linear(queries, rows)
+        if from_text == to_text:
+            return linear(normalize(queries, dim=-1), normalize(rows, dim=-1))
+        queries, rows = queries.to(self.model.device), rows.to(self.model.device)
+        found: Tensor = self.model.score(rows, queries).T if from_text else self.model.score(queries, rows)
+        return found.float().cpu()
+
+
+def is_cosine(model: ScoresEmbeddings, width: int) -> bool:
+    """Whether a model's own score is the cosine, or grows with it in proportion, on vectors of unit length."""
+    draw = torch.Generator().manual_seed(0)
+    pictures, texts = (normalize(torch.randn(16, width, generator=draw), dim=-1) for _ in range(2))
+    cosine = pictures @ texts.T
+    device = next(model.parameters()).device  # type: ignore[attr-defined]
+    with torch.inference_mode():
+        found = model.score(pictures.to(device), texts.to(device)).float().cpu()
+    scale = (found * cosine).sum() / cosine.square().sum()
+    return bool(scale > 0 and torch.allclose(found, scale * cosine, atol=1e-4 * float(scale)))

@@ -134,7 +134,7 @@ class DeviseModel(DevisePreTrainedModel):
         return self.config.label_parents or {}
 
     def unseen_labels(self) -> list[str]:
-        """Names of the labels that no picture was seen of."""
+        """Names of the labels that no picture was seen of; a classifier has no output for them."""
         return list(self.config.unseen_labels)
 
     def picture_features(self, pixel_values: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ class DeviseModel(DevisePreTrainedModel):
     def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of pictures among the labels. (B, K), (B,) -> ()."""
         config = self.config
-        numbers = [config.label2id[name] for name in config.unseen_labels]
+        numbers = [config.label2id[name] for name in config.unseen_labels if name in config.label2id]
         unseen = torch.tensor(numbers, dtype=torch.long, device=logits.device)
         scores = logits.index_fill(1, unseen, -torch.inf)  # "restrict false labels to those of the training pictures"
         scores = scores.scatter(1, labels[:, None], logits.gather(1, labels[:, None]))

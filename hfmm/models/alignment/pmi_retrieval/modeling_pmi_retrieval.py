@@ -217,6 +217,10 @@ class PmiRetrievalModel(PmiRetrievalPreTrainedModel):
             pixels = pixel_values.transpose(0, 1).flatten(1).T  # B*P 3
             self.centers.copy_(color_means(pixels, self.config.num_bins, seed))
 
+    def set_words(self, vectors: Tensor) -> None:
+        """Take the vectors of the words, (vocab_size, word_size), of a model of word vectors."""
+        self.word_vectors.copy_(vectors)
+
     @torch.no_grad()
     def count(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> None:
         """Add pairs of a picture and its text to the counts; `settle` makes theta of them.

@@ -94,6 +94,7 @@ PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-imag
 ZERO_SHOT = ("zero-shot-image-classification",)
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
 OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)
+OF_PAIRS = (("AutoProcessor", "CLIPProcessor"), *OF_PICTURES, ("AutoTokenizer", "CLIPTokenizer"))
 OF_WORDS_AND_PICTURES = (*OF_PICTURES, ("AutoTokenizer", "TokenizersBackend"))
 
 # fmt: off
@@ -213,8 +214,10 @@ ROWS: tuple[Row, ...] = (
     Row("vilbert", "ViLBERT", "alignment", 2019, "arXiv:1908.02265", "hfmm", ANSWERS + RETRIEVAL, ("S4:31", "S4:31a")),
     Row("clip_towers", "CLIP's loss over any two towers", "alignment", 2021, "arXiv:2103.00020", "hfmm",
         ZERO_SHOT + RETRIEVAL, ("S1:10a", "S2:10a", "S4:11f", "S4:63")),
-    Row("clip", "CLIP", "alignment", 2021, "arXiv:2103.00020", "transformers", ZERO_SHOT + RETRIEVAL,
-        ("S1:10", "S2:10", "S4:10", "S1:10b", "S1:10f", "S2:10f", "S3:15")),
+    Row("clip", "CLIP", "alignment", 2021, "arXiv:2103.00020", "transformers", RETRIEVAL + ZERO_SHOT,
+        ("S1:10", "S2:10", "S4:10", "S1:10b", "S1:10f", "S2:10f", "S3:15"), "ready",
+        (("AutoModel", "CLIPModel"), ("AutoModelForZeroShotImageClassification", "CLIPModel")), camel="CLIP",
+        processors=OF_PAIRS),
     Row("vilt", "ViLT", "alignment", 2021, "arXiv:2102.03334", "transformers", ANSWERS + RETRIEVAL, ("S4:32",)),
     # generation
     Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm", EDITS, ("S4:25",)),

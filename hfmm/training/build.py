@@ -162,7 +162,9 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
 
 def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
-    sizes: dict[str, Any] = {"vocab_size": len(processor.tokenizer)} if isinstance(processor, ProcessorMixin) else {}
+    sizes: dict[str, Any] = {}
+    if isinstance(processor, ProcessorMixin):
+        sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
     if row.tasks[0] not in WITH_CLASSES:
         return sizes
     names = class_names(examples)
@@ -200,7 +202,8 @@ def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[
         _check_same(start, recipe)
         return start.model, start.processor
     processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-    model = factory.create_model(row.name, recipe.preset, **_sizes(row, processor, examples), **recipe.model)
+    sizes = _sizes(row, processor, examples)
+    model = factory.create_model(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
     if start is not None:
         _take_part(start, model)
     return model, processor

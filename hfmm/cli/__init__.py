@@ -16,6 +16,8 @@ VERBS = {
     "predict": "predictions for pictures",
     "explain": "the same, with the picture of why",
     "compare": "the same picture through several models, side by side",
+    "index": "embed a data set, to be searched",
+    "search": "pictures or captions of an index, by words or by a picture",
     "demo": "the Gradio app of the task on models of yours",
     "publish": "weights, code, processor, card and scores to the Hub, or to a folder",
     "reproduce": "train, score, card and page in one command, over several seeds",

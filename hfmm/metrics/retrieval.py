@@ -56,7 +56,9 @@ class Retrieval(InMemoryMetric):
             except (TypeError, ValueError):
                 scores = np.empty(0)
             if scores.ndim != 1 or len(scores) == 0:
-                raise DataError(f"prediction {number} is not a list of numbers: give the picture's score with each text")
+                raise DataError(
+                    f"prediction {number} is not a list of numbers: give the picture's score with each text"
+                )
             if np.isnan(scores).any():
                 raise DataError(f"prediction {number} has a score that is not a number (NaN)")
 
@@ -70,7 +72,9 @@ class Retrieval(InMemoryMetric):
     def _compute(self, predictions: list[Any], references: list[Any]) -> dict[str, float]:
         lengths = {len(scores) for scores in predictions}
         if len(lengths) > 1:
-            raise DataError(f"pictures have {min(lengths)} to {max(lengths)} scores: give each one's with every caption")
+            raise DataError(
+                f"pictures have {min(lengths)} to {max(lengths)} scores: give each one's with every caption"
+            )
         scores = np.asarray(predictions, np.float64)  # I T
         most = max(max(captions) for captions in references)
         if most >= scores.shape[1]:

@@ -10,6 +10,7 @@ Axes: B batch, I pictures, T texts, D width.
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -119,6 +120,15 @@ class Embedder:
                 raise UsageError(
                     f"'{text:.40}...' has {length} tokens, and the model takes {self.longest}: shorten the text"
                 )
+
+    def fingerprint(self) -> Tensor:
+        """What the model makes of a picture that is always the same, and of two letters, by which it is known. (.,)."""
+        shade = np.arange(96, dtype=np.uint8)
+        pixels = np.stack(np.broadcast_arrays(2 * shade[:, None], 2 * shade, 128), axis=-1).astype(np.uint8)  # 96 96 3
+        found = [self.pictures([Image.fromarray(pixels)])[0]]
+        if self.takes_texts:
+            found.append(self.texts(["a b"], cut=True)[0])
+        return torch.cat(found)
 
     def _finished(self, embeds: Tensor) -> Tensor:
         embeds = embeds.float().cpu()

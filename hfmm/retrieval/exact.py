@@ -19,6 +19,7 @@ from torch.nn.functional import linear, pad
 from hfmm.device import fast_matrix_products
 from hfmm.errors import DataError
 
+EXACT = "exact"  # beside the approximate kinds
 GROUP = 64  # rows
 BLOCK = 65_536  # rows scored at a time; their scores for QUERIES queries take 32 MiB
 QUERIES = 128
@@ -79,7 +80,7 @@ def _better(earlier: Found, later: Found, count: int) -> Found:
     if not earlier.rows.shape[1]:
         return later
     scores, rows = (torch.cat(pair, dim=1) for pair in zip(earlier, later, strict=True))
-    chosen = _top(scores, count)
+    chosen = _top(scores, min(count, scores.shape[1]))
     return Found(scores.gather(1, chosen), rows.gather(1, chosen))
 
 

@@ -20,6 +20,7 @@ from hfmm.evaluation import (
     retrieval,
     segmentation,
     verification,
+    zero_shot,
 )
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.loading import load
@@ -62,6 +63,7 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     "image-segmentation": segmentation.score_segmenter,
     "image-text-retrieval": retrieval.score_retrieval,
     "unconditional-image-generation": generation.score_generator,
+    "zero-shot-image-classification": zero_shot.score_zero_shot,
 }
 
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from hfmm.data.examples import Examples
 from hfmm.data.prompts import PHOTO
 from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
@@ -21,6 +22,7 @@ from hfmm.explanation.media import enlarged
 from hfmm.explanation.overlay import seen_by
 from hfmm.nn.contrastive import temperatures
 
+PAIRS = 8  # of a matrix, at most
 SCALE = 100.0  # of cosines, where a model has learned none
 CELL, TEXT_WIDTH = 72, 300  # pixels
 COLD, WARM = (247, 249, 252), (44, 108, 176)
@@ -183,11 +185,15 @@ def cosine_matrix(model: Any, processor: Any, pictures: Sequence[Image.Image], t
             draw.text((left + CELL // 4, top + CELL // 3), f"{value:.2f}", PAPER if part > 0.5 else INK, font())
     data = {"texts": list(texts), "cosines": np.round(cosines, 6).tolist()}
     own = float(np.diag(cosines).mean()) if len(texts) == len(pictures) else None
-    title = "cosines" if own is None else f"cosines: {own:.2f} of a pair on the average, {cosines.mean():.2f} of any two"
+    title = (
+        "cosines" if own is None else f"cosines: {own:.2f} of a pair on average, {cosines.mean():.2f} of any two"
+    )
     return Explanation(title, sheet, data)
 
 
-def explain_match(model: Any, processor: Any, image: Image.Image, texts: Sequence[str] = (), **options: Any) -> Explanation:
+def explain_match(
+    model: Any, processor: Any, image: Image.Image, texts: Sequence[str] = (), **options: Any
+) -> Explanation:
     """Which of some texts fits a picture; see [`prediction_card`], which takes the options.
 
     Raises:
@@ -198,3 +204,8 @@ def explain_match(model: Any, processor: Any, image: Image.Image, texts: Sequenc
     return prediction_card(model, processor, image, texts, **options)
 
 
+def explain_pairs(model: Any, processor: Any, examples: Examples, count: int = PAIRS, **options: Any) -> Explanation:
+    """The cosine matrix of the first captions and pictures of examples, see [`cosine_matrix`]."""
+    read = [examples[row] for row in range(min(count, len(examples)))]
+    texts = [example["captions"][0] for example in read]
+    return cosine_matrix(model, processor, [example["image"] for example in read], texts, **options)

@@ -267,7 +267,7 @@ def test_pictures_of_another_size_are_told():
     ("changes", "message"),
     [
         ({"depths": []}, "give each stage a block"),
-        ({"pool_head_size": 48}, "pool_head_size is 48, which does not divide the last stage's 256"),
+        ({"pool_head_size": 48}, "pool_head_size is 48, not a divisor of the last stage's 256"),
         ({"vision_config": {"image_size": 60}}, "image_size is 60, which 2 stages cannot halve 3 times"),
         ({"vision_tower": "resnext"}, "resnext"),
     ],

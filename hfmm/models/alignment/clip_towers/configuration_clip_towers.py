@@ -62,7 +62,7 @@ class ClipTowersConfig(PreTrainedConfig):
             )
         if self.stage_sizes[-1] % self.pool_head_size:
             raise ValueError(
-                f"pool_head_size is {self.pool_head_size}, which does not divide the last stage's {self.stage_sizes[-1]}"
+                f"pool_head_size is {self.pool_head_size}, not a divisor of the last stage's {self.stage_sizes[-1]}"
             )
         vision: Any = self.vision_config
         if not isinstance(vision.image_size, int) or vision.image_size != self.map_size * 2 ** (len(self.depths) + 1):

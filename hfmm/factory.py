@@ -5,6 +5,7 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
+from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -16,6 +17,7 @@ from hfmm.nn.byte_pairs import pair_processor
 from hfmm.registration import pipeline_module
 
 Preset = Mapping[str, Mapping[str, Any]]
+TOKENS_STD = 0.02  # Dosovitskiy et al.'s and Fang et al.'s
 FROM_CORPUS: dict[str, Callable[..., Any]] = {"CLIPProcessor": pair_processor}  # upstream's, which cannot build one
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -160,11 +162,24 @@ def create_model(name: str, preset: str = "tiny", auto: str | None = None, **ove
         raise unknown(f"head of {name}", auto, dict(row.auto))
     kind = model_class(row, auto)
     model = kind(create_config(name, preset, **overrides))
-    model.requires_grad_(True)  # upstream's DETR freezes its backbone, which here has random weights
+    if row.origin == "transformers":
+        _begin(model)
     generation = find_preset(row, preset).get("generation", {})
     if generation:
         model.generation_config.update(**generation)
     return model
+
+
+def _begin(model: PreTrainedModel) -> None:
+    """Make an upstream model fit to learn from nothing: upstream expects its checkpoints.
+
+    All of it is trained (DETR freezes its backbone), and tokens and positions that are zero, so that no two of them
+    differ (YOLOS), are drawn as the papers draw them.
+    """
+    model.requires_grad_(True)
+    for parameter in model.parameters():
+        if not parameter.is_meta and parameter.dim() > 2 and not parameter.any():
+            nn.init.trunc_normal_(parameter, std=TOKENS_STD)
 
 
 def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | None = None, **overrides: Any) -> Any:

@@ -97,6 +97,8 @@ class Scenes(Drawn):
         self.features = {column: kind for column, (kind, _) in columns.items()}
         self._getters = {column: attrgetter(path) for column, (_, path) in columns.items()}
         self.label_names, self.attribute_names = VIEWS[view].label_names, VIEWS[view].attribute_names
+        if view in _LONE_VIEWS and split != "test_heldout":
+            self.unseen_labels = tuple(f"{color} {shape}" for shape, color in world.HELD_OUT)
 
     def read(self, row: int) -> Example:
         """The example of a row, a pure function of it and of the arguments."""

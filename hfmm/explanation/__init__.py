@@ -16,6 +16,7 @@ from hfmm.explanation.generation import explain_generator
 from hfmm.explanation.pretext import explain_pretext
 from hfmm.explanation.segmentation import explain_segmentation
 from hfmm.explanation.verification import explain_face
+from hfmm.explanation.zero_shot import explain_label
 
 if TYPE_CHECKING:
     from hfmm.data.examples import Examples
@@ -67,6 +68,7 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "object-detection": explain_detection,
     "image-segmentation": explain_segmentation,
     "unconditional-image-generation": explain_generator,
+    "zero-shot-image-classification": explain_label,
 }
 WITH_CODES = (  # tasks whose models look at pictures alone
     "image-classification",

@@ -20,7 +20,7 @@ class Reader(torch.nn.Module):
 
     device = torch.device("cpu")
 
-    class config:  # noqa: N801
+    class config:
         id2label = dict(enumerate(LABELS))
 
     def unseen_labels(self):

@@ -15,7 +15,7 @@ from tests.testing_generation import Processes
 class EmbedsPairs(Architecture):
     """Models with `get_image_features`, `get_text_features`, `score` and `pair_loss`.
 
-    Their `inputs()` has `return_loss` as a tensor. Put it before `ModelTests`, one of whose tests is of another form here.
+    Their `inputs()` has `return_loss` as a tensor. It stands before `ModelTests`, one of whose tests it changes.
     """
 
     @torch.no_grad()

@@ -192,7 +192,9 @@ def test_padding_ends_the_sentence():
 def test_characters_beyond_the_length_are_not_read():
     model = joint()
     ids = torch.randint(1, 71, (2, LENGTH + 5), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(model.get_text_features(ids).pooler_output, model.get_text_features(ids[:, :LENGTH]).pooler_output)
+    assert torch.equal(
+        model.get_text_features(ids).pooler_output, model.get_text_features(ids[:, :LENGTH]).pooler_output
+    )
 
 
 # The encoder written again ------------------------------------------------------------------------------------------
@@ -291,8 +293,8 @@ def test_constant_scores_cost_the_share_of_wrong_classes(count):
 def test_the_structured_loss_equals_two_loops(surrogate):
     scores, total = random(5, 5, dtype=torch.double), 0.0
     for pair in range(5):
-        for of_other in (lambda other: scores[pair, other], lambda other: scores[other, pair]):
-            hinges = [max(0.0, of_other(other) - scores[pair, pair] + 1) for other in range(5) if other != pair]
+        for direction in (scores[pair], scores[:, pair]):
+            hinges = [max(0.0, direction[other] - scores[pair, pair] + 1) for other in range(5) if other != pair]
             total += sum(hinges) / 25 if surrogate == "sum" else max(hinges) / 5
     torch.testing.assert_close(structured_loss(scores, surrogate), total)
 
@@ -331,10 +333,10 @@ def test_the_model_s_loss_follows_its_configuration():
 
 @pytest.mark.parametrize("surrogate", ["sum", "max"])
 def test_the_hinge_bounds_the_mistakes(surrogate):
-    """With one sentence a class the 0-1 loss is the mean over pairs of being wrong; a sum over B is B times its mean."""
+    """With one sentence a class the 0-1 loss is the mean over pairs of being wrong; a sum is B times a mean over B."""
     for seed in range(20):
         scores = random(6, 6, seed=seed)
-        wrong = (scores.argmax(1) != torch.arange(6)).float().mean() + (scores.argmax(0) != torch.arange(6)).float().mean()
+        wrong = sum((scores.argmax(axis) != torch.arange(6)).float().mean() for axis in range(2))
         bound = structured_loss(scores, surrogate) * (6 if surrogate == "sum" else 1)
         assert wrong <= bound
 

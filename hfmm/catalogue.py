@@ -94,6 +94,7 @@ PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-imag
 ZERO_SHOT = ("zero-shot-image-classification",)
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
 OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)
+OF_PAIRS = (("AutoProcessor", "CLIPProcessor"), *OF_PICTURES, ("AutoTokenizer", "CLIPTokenizer"))
 OF_WORDS_AND_PICTURES = (*OF_PICTURES, ("AutoTokenizer", "TokenizersBackend"))
 
 # fmt: off
@@ -200,8 +201,12 @@ ROWS: tuple[Row, ...] = (
         ("lip-reading",), ("S3:8",)),
     # alignment
     Row("pmi_retrieval", "PMI retrieval and ImSearch", "alignment", 2014, "Levy and Goldberg, NIPS", "hfmm", RETRIEVAL,
-        ("S4:11", "S1:11", "S4:11a", "S4:11b", "S4:11c", "S4:11d", "S4:11e", "S3:15", "S4:55")),
-    Row("devise", "DeViSE", "alignment", 2013, "Frome et al., NIPS", "hfmm", ZERO_SHOT, ("S0:9", "S1:9", "S0:63")),
+        ("S4:11", "S1:11", "S4:11a", "S4:11b", "S4:11c", "S4:11d", "S4:11e", "S3:15", "S4:55"),
+        "ready", (("AutoModel", "PmiRetrievalModel"),),
+        processors=(("AutoProcessor", "PmiRetrievalProcessor"), *OF_WORDS_AND_PICTURES)),
+    Row("devise", "DeViSE", "alignment", 2013, "Frome et al., NIPS", "hfmm", ZERO_SHOT + RETRIEVAL, ("S0:9", "S1:9", "S0:63"),
+        "ready", (("AutoModelForZeroShotImageClassification", "DeviseModel"), ("AutoModel", "DeviseModel")),
+        processors=(("AutoProcessor", "DeviseProcessor"), *OF_WORDS_AND_PICTURES)),
     Row("layer_norm_ranking", "Order embeddings, layer norm", "alignment", 2016, "arXiv:1607.06450", "hfmm",
         RETRIEVAL, ("S1:12", "S1:56", "S1:57"),
         "ready", (("AutoModel", "LayerNormRankingModel"),),
@@ -212,9 +217,13 @@ ROWS: tuple[Row, ...] = (
         processors=(("AutoProcessor", "CharCnnRnnProcessor"), *OF_WORDS_AND_PICTURES)),
     Row("vilbert", "ViLBERT", "alignment", 2019, "arXiv:1908.02265", "hfmm", ANSWERS + RETRIEVAL, ("S4:31", "S4:31a")),
     Row("clip_towers", "CLIP's loss over any two towers", "alignment", 2021, "arXiv:2103.00020", "hfmm",
-        ZERO_SHOT + RETRIEVAL, ("S1:10a", "S2:10a", "S4:11f", "S4:63")),
-    Row("clip", "CLIP", "alignment", 2021, "arXiv:2103.00020", "transformers", ZERO_SHOT + RETRIEVAL,
-        ("S1:10", "S2:10", "S4:10", "S1:10b", "S1:10f", "S2:10f", "S3:15")),
+        RETRIEVAL + ZERO_SHOT, ("S1:10a", "S2:10a", "S4:11f", "S4:63"), "ready",
+        (("AutoModel", "ClipTowersModel"), ("AutoModelForZeroShotImageClassification", "ClipTowersModel")),
+        processors=OF_PAIRS),
+    Row("clip", "CLIP", "alignment", 2021, "arXiv:2103.00020", "transformers", RETRIEVAL + ZERO_SHOT,
+        ("S1:10", "S2:10", "S4:10", "S1:10b", "S1:10f", "S2:10f", "S3:15"), "ready",
+        (("AutoModel", "CLIPModel"), ("AutoModelForZeroShotImageClassification", "CLIPModel")), camel="CLIP",
+        processors=OF_PAIRS),
     Row("vilt", "ViLT", "alignment", 2021, "arXiv:2102.03334", "transformers", ANSWERS + RETRIEVAL, ("S4:32",)),
     # generation
     Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm", EDITS, ("S4:25",)),
@@ -260,9 +269,10 @@ ROWS: tuple[Row, ...] = (
     # tools
     _tool("tsne", "t-SNE and neighbors of codes", 2008, "van der Maaten and Hinton, JMLR", FEATURES, "S0:14", "S3:15",
           status="ready"),
-    _tool("attention_overlay", "Attention of each word", 2015, "arXiv:1502.03044", CAPTIONS, "S0:2f"),
+    _tool("attention_overlay", "Attention of each word", 2015, "arXiv:1502.03044", CAPTIONS, "S0:2f", status="ready"),
     _tool("attention_rollout", "Attention rollout", 2020, "arXiv:2005.00928", CLASSES, "S2:37a", status="ready"),
-    _tool("word_neighbors", "Word neighbors", 2015, "arXiv:1411.4555", ("word-embedding",), "S1:1b", "S4:11c"),
+    _tool("word_neighbors", "Word neighbors", 2015, "arXiv:1411.4555", ("word-embedding",), "S1:1b", "S4:11c",
+          status="ready"),
     _tool("prediction_cards", "Prediction cards", 2021, "arXiv:2103.00020", ZERO_SHOT, "S2:10c"),
     _tool("cosine_matrix", "Cosine matrix", 2021, "arXiv:2103.00020", RETRIEVAL, "S2:10e"),
     _tool("linear_probe", "Linear probe", 2021, "arXiv:2103.00020", CLASSES, "S2:10d"),

@@ -1,10 +1,11 @@
 """From a name and a preset to a model or a processor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
+from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -12,9 +13,13 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from hfmm import catalogue
 from hfmm.catalogue import Row
 from hfmm.errors import UsageError, unknown
+from hfmm.nn.byte_pairs import pair_processor
 from hfmm.registration import pipeline_module
 
 Preset = Mapping[str, Mapping[str, Any]]
+TOKENS_STD = 0.02  # Dosovitskiy et al.'s and Fang et al.'s
+FROM_CORPUS: dict[str, Callable[..., Any]] = {"CLIPProcessor": pair_processor}  # upstream's, which cannot build one
+WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def ready_row(name: str) -> Row:
@@ -84,19 +89,32 @@ def _checked(overrides: Mapping[str, Any], kind: type[PreTrainedConfig], where: 
     for key, value in overrides.items():
         if key not in known:
             raise unknown(f"key of {where}", key, known)
-        if isinstance(value, Mapping) and "model_type" in value and value["model_type"] in CONFIG_MAPPING:
+        if isinstance(value, Mapping):
             nested = {name: item for name, item in value.items() if name != "model_type"}
-            _checked(nested, CONFIG_MAPPING[value["model_type"]], f"{where}.{key}")
+            named = value.get("model_type")
+            inner = CONFIG_MAPPING[named] if named in CONFIG_MAPPING else kind.sub_configs.get(key)
+            if inner is not None and issubclass(inner, PreTrainedConfig):  # and not AutoConfig
+                _checked(nested, inner, f"{where}.{key}")
 
 
-def _merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def word_sizes(kind: type[PreTrainedConfig], tokenizer: Any) -> dict[str, Any]:
+    """What a tokenizer decides of a configuration: how many words it has, or its text tower, which then also reads
+    where a text starts and ends.
+    """
+    known = kind.__dataclass_fields__
+    if "text_config" in known:
+        return {"text_config": {"vocab_size": len(tokenizer)} | {name: getattr(tokenizer, name) for name in WORDS}}
+    return {"vocab_size": len(tokenizer)} if "vocab_size" in known else {}
+
+
+def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """`overrides` over `base`; nested mappings are merged unless they name another model type."""
-    merged = dict(base)
+    both = dict(base)
     for key, value in overrides.items():
-        inside = merged.get(key)
+        inside = both.get(key)
         same_kind = isinstance(inside, Mapping) and isinstance(value, Mapping) and "model_type" not in value
-        merged[key] = _merged(inside, value) if same_kind else value  # type: ignore[arg-type]
-    return merged
+        both[key] = merged(inside, value) if same_kind else value  # type: ignore[arg-type]
+    return both
 
 
 def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrainedConfig:
@@ -113,12 +131,14 @@ def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrain
     row = ready_row(name)
     chosen = find_preset(row, preset)
     kind = config_class(row)
-    settings = _merged(chosen["config"], overrides)
+    settings = merged(chosen["config"], overrides)
     if "id2label" in overrides:
         settings.pop("num_labels", None)  # the preset's, of other data
     _checked(settings, kind, name)
-    if "vocab_size" in kind.__dataclass_fields__ and "vocab_size" not in settings:
-        settings["vocab_size"] = len(create_processor(name, preset).tokenizer)  # the built-in grammar's
+    with_words = kind.__dataclass_fields__.keys() & {"vocab_size", "text_config"}
+    if with_words and "vocab_size" not in {**settings, **settings.get("text_config", {})}:
+        sizes = word_sizes(kind, create_processor(name, preset).tokenizer)  # of the built-in grammar
+        settings = merged(sizes, settings)
     try:
         return kind(**settings)
     except Exception as error:  # @strict wraps what validation raises in classes of its own
@@ -142,11 +162,24 @@ def create_model(name: str, preset: str = "tiny", auto: str | None = None, **ove
         raise unknown(f"head of {name}", auto, dict(row.auto))
     kind = model_class(row, auto)
     model = kind(create_config(name, preset, **overrides))
-    model.requires_grad_(True)  # upstream's DETR freezes its backbone, which here has random weights
+    if row.origin == "transformers":
+        _begin(model)
     generation = find_preset(row, preset).get("generation", {})
     if generation:
         model.generation_config.update(**generation)
     return model
+
+
+def _begin(model: PreTrainedModel) -> None:
+    """Make an upstream model fit to learn from nothing: upstream expects its checkpoints.
+
+    All of it is trained (DETR freezes its backbone), and tokens and positions that are zero, so that no two of them
+    differ (YOLOS), are drawn as the papers draw them.
+    """
+    model.requires_grad_(True)
+    for parameter in model.parameters():
+        if not parameter.is_meta and parameter.dim() > 2 and not parameter.any():
+            nn.init.trunc_normal_(parameter, std=TOKENS_STD)
 
 
 def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | None = None, **overrides: Any) -> Any:
@@ -170,7 +203,8 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
 
             captions = scenes.vocabulary()
             settings |= {"min_count": 1, "max_words": None}  # a word list has no counts
-        return _class(row, "processing", own).from_corpus(captions, **settings)
+        build = FROM_CORPUS[own] if own in FROM_CORPUS else _class(row, "processing", own).from_corpus
+        return build(captions, **settings)
     size = settings.pop("image_size")
     kind = _class(row, "image_processing", dict(row.processors)["AutoImageProcessor"])
     height, width = size if isinstance(size, list | tuple) else (size, size)

@@ -33,6 +33,7 @@ class Examples(ABC):
             `number` or `value` (anything else).
         label_names: Name of each class, of labels, objects or masks; None where there are none, or no names.
         attribute_names: Name of each attribute that objects may have, None where they have numbers only, or none.
+        unseen_labels: Names of classes that these examples leave out on purpose, for others to be tested on.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Examples(ABC):
     features: dict[str, str]
     label_names: tuple[str, ...] | None = None
     attribute_names: tuple[str, ...] | None = None
+    unseen_labels: tuple[str, ...] = ()
 
     @abstractmethod
     def __len__(self) -> int:
@@ -111,7 +113,7 @@ class Selection(Examples):
         self.rows = rows
         self.name, self.split = base.name, base.split
         self.features, self.label_names = base.features, base.label_names
-        self.attribute_names = base.attribute_names
+        self.attribute_names, self.unseen_labels = base.attribute_names, base.unseen_labels
         if rows and not 0 <= min(rows) <= max(rows) < len(base):
             raise IndexError(f"{base.name} {base.split} has {len(base)} examples, no rows {min(rows)} to {max(rows)}")
 

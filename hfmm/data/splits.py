@@ -1,9 +1,10 @@
-"""Parts of a split: `train[:90%]` and `train[90%:]`, as `datasets` writes them, where data have no validation split."""
+"""Parts of a split: `train[:90%]` and `train[90%:]`, as `datasets` writes them, and examples without some classes."""
 
 import re
+from collections.abc import Sequence
 
 from hfmm.data.examples import Examples
-from hfmm.errors import UsageError
+from hfmm.errors import DataError, UsageError, unknown
 
 _PART = re.compile(r"(?P<split>[^\[\]]+)(?:\[(?P<first>-?\d+%?)?:(?P<last>-?\d+%?)?\])?")
 
@@ -37,3 +38,23 @@ def part_of(examples: Examples, ends: tuple[str, str]) -> Examples:
     part = examples.select(rows)
     part.split = f"{examples.split}[{ends[0]}:{ends[1]}]"
     return part
+
+
+def without_classes(examples: Examples, names: Sequence[str]) -> Examples:
+    """The examples of all classes but these, and with a class: what is left to learn from before a zero-shot test.
+
+    Raises:
+        UsageError: There is no class of such a name.
+        DataError: A row cannot be read, so that the classes cannot be told.
+    """
+    known = examples.label_names or ()
+    for name in names:
+        if name not in known:
+            raise unknown(f"class of {examples.name}", name, known)
+    left_out = {None, *(known.index(name) for name in names)}
+    labels = list(examples.column("label"))
+    if len(labels) != len(examples):
+        raise DataError(f"{examples.name}: {len(examples) - len(labels)} rows have no readable class to leave out by")
+    kept = examples.select(row for row, label in enumerate(labels) if label not in left_out)
+    kept.unseen_labels = tuple(names)
+    return kept

@@ -12,6 +12,7 @@ from hfmm.data.images import decode
 from hfmm.data.tables import list_pictures
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
+from hfmm.evaluation.retrieval import match
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
 from hfmm.explanation.segmentation import segment, shares
@@ -27,7 +28,7 @@ class Wanted:
 
     Attributes:
         images: Pictures, and folders of pictures.
-        text: How each caption starts.
+        texts: How each caption starts, one; what a model for retrieval compares the pictures with, any number.
         count: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
         output: The folder that a generator draws into, or that masks of segmenters are written to.
@@ -35,7 +36,7 @@ class Wanted:
     """
 
     images: Sequence[Path] = ()
-    text: str | None = None
+    texts: Sequence[str] = ()
     count: int = 1
     num_beams: int | None = None
     output: Path | None = None
@@ -43,7 +44,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, search, segment, compare or encode pictures, or draw new ones: what the task is.
+    """Caption, classify, search, segment, match, compare or encode pictures, or draw new ones: what the task is.
 
     Args:
         where: Run directory or repository.
@@ -52,9 +53,9 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
 
     Returns:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
-        without beams; or probabilities), of verifiers the other pictures and their cosines, of detectors `objects`, of
-        segmenters `classes` (and `mask`, the file that was written), of encoders `code`; of a generator, `image` is the
-        file that was written.
+        without beams; or probabilities), of models for retrieval the texts and their scores, of verifiers the other
+        pictures and their cosines, of detectors `objects`, of segmenters `classes` (and `mask`, the file that was
+        written), of encoders `code`; of a generator, `image` is the file that was written.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -84,9 +85,12 @@ def _pictures(loaded: Loaded, wanted: Wanted) -> list[Path]:
 
 def _captioned(loaded: Loaded, wanted: Wanted) -> Rows:
     beams = max(wanted.num_beams or loaded.model.generation_config.num_beams or 1, wanted.count)
+    if len(wanted.texts) > 1:
+        raise UsageError(f"{loaded.row.name} starts its captions in one way: give one --text")
+    start = next(iter(wanted.texts), None)
     rows = []
     for path in _pictures(loaded, wanted):
-        inputs = loaded.processor(images=_read(path), text=wanted.text).to(loaded.model.device)
+        inputs = loaded.processor(images=_read(path), text=start).to(loaded.model.device)
         with torch.inference_mode():
             found = loaded.model.generate(  # type: ignore[operator]
                 **inputs,
@@ -123,6 +127,22 @@ def _compared(loaded: Loaded, wanted: Wanted) -> Rows:
         others = [other for other in similarities.argsort()[::-1].tolist() if other != row][: wanted.count]
         names, scores = [str(paths[other]) for other in others], [float(similarities[other]) for other in others]
         rows.append({"image": str(path), "predictions": names, "scores": scores})
+    return rows
+
+
+def _matched(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture the texts, the best first, with their scores."""
+    if not wanted.texts:
+        raise UsageError(
+            f"{loaded.row.name} tells which text fits a picture: give some with --text, or search a collection of "
+            "pictures with `hfmm index` and `hfmm search`"
+        )
+    rows = []
+    for path in _pictures(loaded, wanted):
+        (scores,) = match(loaded.model, loaded.processor, [_read(path)], wanted.texts)
+        order = (-scores).argsort(kind="stable")[: max(wanted.count, 1)].tolist()
+        names = [wanted.texts[place] for place in order]
+        rows.append({"image": str(path), "predictions": names, "scores": scores[order].tolist()})
     return rows
 
 
@@ -176,6 +196,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "image-feature-extraction": _encoded,
     "object-detection": _searched,
     "image-segmentation": _segmented,
+    "image-text-retrieval": _matched,
     "unconditional-image-generation": _drawn,
 }
 

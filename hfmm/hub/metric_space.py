@@ -115,6 +115,10 @@ EXAMPLES = {  # arguments of the example in the documentation, where they are no
     "novelty": 'metric.compute(predictions=["a red star"], training=["a red star", "a blue ring"])',
     "likelihood": "metric.compute(predictions=[-92.3, -88.1], dimensions=784)",
     "classification": "metric.compute(predictions=[[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]], references=[1, 2])",
+    "hierarchical_precision": (
+        'metric.compute(predictions=[["cat", "dog"]], references=["dog"], parents={"cat": ["pet"], "dog": ["pet"]})'
+    ),
+    "zero_shot": 'metric.compute(predictions=[["cat", "dog"], ["dog", "cat"]], references=["dog", "dog"])',
     "detection": (
         'metric.compute(predictions=[{"boxes": [[2, 3, 20, 21]], "labels": [4], "scores": [0.9]}],\n'
         '               references=[{"boxes": [[2, 2, 20, 20]], "labels": [4]}])'

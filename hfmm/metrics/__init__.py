@@ -24,6 +24,8 @@ METRICS = {  # name -> module here and class
     "likelihood": ("likelihood", "Likelihood"),
     "classification": ("classification", "Classification"),
     "verification": ("verification", "Verification"),
+    "hierarchical_precision": ("hierarchical_precision", "HierarchicalPrecision"),
+    "zero_shot": ("zero_shot", "ZeroShot"),
     "retrieval": ("retrieval", "Retrieval"),
 }
 LOWER_IS_BETTER = frozenset(

@@ -24,7 +24,7 @@ from hfmm.files import write_atomically
 from hfmm.loading import Loaded
 from hfmm.retrieval import approximate, exact
 from hfmm.retrieval.embedding import BATCH_SIZE, COSINE, Embedder
-from hfmm.retrieval.index import ABOUT, CAPTIONS, IMAGES, PARTS, About, Index, embeddings
+from hfmm.retrieval.index import ABOUT, CAPTIONS, IMAGES, PARTS, About, Index, embeddings, file_of
 from hfmm.retrieval.shards import finish, shard_name, write_shard
 
 KINDS = (exact.EXACT, *approximate.KINDS)
@@ -169,13 +169,7 @@ class _Readable(torch.utils.data.Dataset[Example | None]):
             if not self.skip_bad:
                 raise
             return None
-        return example | {"file": _file(self.examples.peek(row)["image"])}
-
-
-def _file(cell: Any) -> str:
-    """The name of a picture's file, empty where it is not from one."""
-    named = cell.get("path") if isinstance(cell, dict) else cell
-    return named if isinstance(named, str) else ""
+        return example | {"file": file_of(self.examples, row)}
 
 
 def _write_share(

@@ -22,6 +22,7 @@ from hfmm.explanation.codes import extract_codes
 
 BATCH_SIZE = 100
 COSINE, OWN = "cosine", "own"
+UNIT = 1e-2  # how far a length may be from one
 UNLIMITED = 10**9  # and more is what tokenizers call a length that has no limit
 
 
@@ -44,6 +45,14 @@ class ScoresEmbeddings(Protocol):
         """(I, D), (T, D) to (I, T); higher fits better."""
 
 
+@runtime_checkable
+class ScoresPairs(Protocol):
+    """A model that looks at a picture and a text together, and embeds neither."""
+
+    def score_pairs(self, **inputs: Tensor) -> Tensor:
+        """What the processor makes of B pairs to (B,); higher fits better."""
+
+
 class Embedder:
     """A model as what it makes of pictures and texts.
 
@@ -62,12 +71,16 @@ class Embedder:
             UsageError: It makes no embedding of a picture.
         """
         self.model = model if isinstance(model, PreTrainedModel) else model.get_base_model()  # of low-rank adapters
+        if isinstance(self.model, ScoresPairs):
+            raise UsageError(f"{type(self.model).__name__} looks at a picture and a text together: it embeds neither")
         self.model.eval()
         self.processor = processor
         self.takes_texts = isinstance(self.model, EmbedsBoth)
         self.kind = OWN
-        self.width = self.pictures([Image.new("RGB", (64, 64), "gray")]).shape[1]
-        if not isinstance(self.model, ScoresEmbeddings) or is_cosine(self.model, self.width):
+        gray = self.pictures([Image.new("RGB", (64, 64), "gray")])
+        self.width = gray.shape[1]
+        has_length = abs(float(gray.norm()) - 1) > UNIT
+        if not isinstance(self.model, ScoresEmbeddings) or is_cosine(self.model, self.width, has_length):
             self.kind = COSINE
 
     @torch.inference_mode()
@@ -152,11 +165,19 @@ class Embedder:
         return found.float().cpu()
 
 
-def is_cosine(model: ScoresEmbeddings, width: int) -> bool:
-    """Whether a model's own score is the cosine, or grows with it in proportion, on vectors of unit length."""
+def is_cosine(model: ScoresEmbeddings, width: int, has_length: bool = False) -> bool:
+    """Whether a model's own score is the cosine, or grows with it in proportion.
+
+    Args:
+        model: With a score.
+        width: D.
+        has_length: Its embeddings have lengths of their own, which a score that is a cosine does not see.
+    """
     draw = torch.Generator().manual_seed(0)
-    pictures, texts = (normalize(torch.randn(16, width, generator=draw), dim=-1) for _ in range(2))
-    cosine = pictures @ texts.T
+    pictures, texts = (torch.randn(16, width, generator=draw) for _ in range(2))
+    cosine = normalize(pictures, dim=-1) @ normalize(texts, dim=-1).T
+    if not has_length:
+        pictures, texts = normalize(pictures, dim=-1), normalize(texts, dim=-1)
     device = next(model.parameters()).device  # type: ignore[attr-defined]
     with torch.inference_mode():
         found = model.score(pictures.to(device), texts.to(device)).float().cpu()

@@ -12,7 +12,7 @@ from hfmm.explanation.media import enlarged
 from hfmm.explanation.preview import SIDE, Card, Figure, Line
 from hfmm.explanation.sheet import save
 from hfmm.retrieval.embedding import Embedder
-from hfmm.retrieval.index import CAPTIONS, IMAGES, Index
+from hfmm.retrieval.index import CAPTIONS, IMAGES, Index, file_of
 
 SHOWN_CAPTIONS = 2  # of a picture
 
@@ -107,8 +107,9 @@ def write_sheet(
     for place, hit in enumerate(hits, 1):
         title = f"{place}, {hit.score:.3f}, {hit.file or hit.id}"
         example = drawn[hit.row]
-        if example["id"] != hit.id:
-            raise DataError(f"{examples.where(hit.row)} is {example['id']}, and was {hit.id} when it was indexed")
+        was, now = (hit.file, file_of(examples, hit.row)) if hit.file else (hit.id, example["id"])
+        if was != now:
+            raise DataError(f"{examples.where(hit.row)} is {now}, and was {was} when it was indexed")
         said = [hit.caption] if part == CAPTIONS else (example.get("captions") or [])[:SHOWN_CAPTIONS]
         lines = [Line("caption", text) for text in said]
         label, names = example.get("label"), examples.label_names

@@ -212,3 +212,10 @@ def embeddings(rows: datasets.Dataset) -> Iterator[Tensor]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nor is it written
             yield torch.from_numpy(values).view(len(chunk), -1)
+
+
+def file_of(examples: Examples, row: int) -> str:
+    """The name of the file that an example's picture is, as the data have it; empty where it is none."""
+    cell = examples.peek(row)["image"]
+    named = cell.get("path") if isinstance(cell, dict) else cell
+    return named if isinstance(named, str) else ""

@@ -20,6 +20,7 @@ from hfmm.data.collate import Collator
 from hfmm.data.columns import attribute_names, class_names, require
 from hfmm.data.examples import Examples
 from hfmm.data.identities import Identities
+from hfmm.data.splits import without_classes
 from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
@@ -29,6 +30,14 @@ from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
+
+
+WITH_CLASSES = (  # tasks of which a model has an output a class
+    "image-classification",
+    "object-detection",
+    "image-segmentation",
+    "zero-shot-image-classification",
+)
 
 
 @dataclass
@@ -124,6 +133,8 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     )
     material = material_of(row.tasks[0])
     require(examples, material.columns, row.tasks[0])
+    if recipe.data.unseen:
+        examples = without_classes(examples, recipe.data.unseen)
     if material.compares:
         examples = Identities(examples, recipe.data.per_label)
     held_out = _held_out(recipe)
@@ -151,12 +162,13 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
 
 def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
+    sizes: dict[str, Any] = {}
     if isinstance(processor, ProcessorMixin):
-        return {"vocab_size": len(processor.tokenizer)}
-    if row.tasks[0] not in ("image-classification", "object-detection", "image-segmentation"):
-        return {}
+        sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
+    if row.tasks[0] not in WITH_CLASSES:
+        return sizes
     names = class_names(examples)
-    sizes = {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+    sizes |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
     if "id2attribute" in factory.config_class(row).__dataclass_fields__:
         sizes["id2attribute"] = dict(enumerate(attribute_names(examples)))
     return sizes
@@ -171,9 +183,11 @@ def _held_out(recipe: Recipe) -> Examples:
 
 
 def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:
-    """Captions that a vocabulary is built from; None without, and for scenes, whose grammar is the vocabulary."""
-    if recipe.data.name.split(":")[0] == "scenes" or "captions" not in examples.features:
+    """Captions that a vocabulary is built from, else the names of classes; None for scenes, whose grammar it is."""
+    if recipe.data.name.split(":")[0] == "scenes":
         return None
+    if "captions" not in examples.features:
+        return list(examples.label_names) if examples.label_names else None
     return [caption for captions in examples.column("captions") for caption in captions]
 
 
@@ -188,7 +202,8 @@ def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[
         _check_same(start, recipe)
         return start.model, start.processor
     processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-    model = factory.create_model(row.name, recipe.preset, **_sizes(row, processor, examples), **recipe.model)
+    sizes = _sizes(row, processor, examples)
+    model = factory.create_model(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
     if start is not None:
         _take_part(start, model)
     return model, processor

@@ -51,7 +51,7 @@ def recipe_of(
         given is not None and Path(given).name != Path(plain.data.name).name
     ):  # what was said of the recipe's own is void
         values["data"] |= {
-            name: asdict(DataSection())[name] for name in ("options", "columns", "captions", "augmentation")
+            name: asdict(DataSection())[name] for name in ("options", "columns", "captions", "unseen", "augmentation")
         }
         values["evaluation"]["options"] = {}
     for flag, value in flags.items():

@@ -17,8 +17,11 @@ SHOWN = 12  # samples on a sheet
 
 
 def loss_curve(run: Path, quiet: bool = False) -> None:
-    """Draw `loss.png` from `metrics.jsonl`; say so where matplotlib is not installed."""
+    """Draw `loss.png` from `metrics.jsonl`, if there was a loss; say so where matplotlib is not installed."""
     rows = read_metrics(run)
+    names = sorted({key for row in rows for key in row if key.split("/")[-1] == "loss"})
+    if not names:
+        return
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -28,7 +31,7 @@ def loss_curve(run: Path, quiet: bool = False) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name in sorted({key for row in rows for key in row if key.split("/")[-1] == "loss"}):
+    for name in names:
         points = [(row["step"], row[name]) for row in rows if name in row]
         axes.plot([step for step, _ in points], [value for _, value in points], label=name, linewidth=1)
     axes.set_xlabel("step")

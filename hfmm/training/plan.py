@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hfmm.factory import ready_row
-from hfmm.training.build import build, make_accelerator, parts_table, set_training
+from hfmm.training.build import Built, build, make_accelerator, parts_table, set_training
 from hfmm.training.flags import recipe_of
+from hfmm.training.objectives.base import Fit
 from hfmm.training.run import loader
 
 STEPS = 3  # the first is not timed
@@ -38,6 +39,27 @@ def plan(
     ready_row(name)
     settings = recipe_of(name, recipe, config, overrides, **flags)
     built = build(settings, make_accelerator(settings, device, Path()))
+    of_steps = {} if isinstance(built.objective, Fit) else _of_steps(built)
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in built.model.parameters())
+    states = sum(
+        value.numel() * value.element_size()
+        for player in built.players.values()
+        for value in player.state_dict().values()
+    )
+    return {
+        "architecture": f"{name}, preset {settings.preset}",
+        "parameters by part": "\n" + parts_table(built.model),
+        "examples": len(built.examples),
+        "memory of weights": f"{weights / 1e6:.0f} MB",
+        "memory of optimizer and averages": f"{states / 1e6:.0f} MB",
+        "memory of the process at its highest": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB",
+        **of_steps,
+    }
+
+
+def _of_steps(built: Built) -> dict[str, Any]:
+    """What the first steps say; they are thrown away."""
+    settings = built.recipe
     set_training(built.model)
     shapes: dict[str, Any] = {}
     seconds = 0.0
@@ -48,21 +70,9 @@ def plan(
         started = time.perf_counter()
         built.loop.step(step, micro_batches)
         seconds += (time.perf_counter() - started) if step else 0.0
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in built.model.parameters())
-    states = sum(
-        value.numel() * value.element_size()
-        for player in built.players.values()
-        for value in player.state_dict().values()
-    )
     a_step = seconds / (STEPS - 1)
     return {
-        "architecture": f"{name}, preset {settings.preset}",
-        "parameters by part": "\n" + parts_table(built.model),
-        "examples": len(built.examples),
         "first batch": ", ".join(f"{key} {tuple(shape)}" for key, shape in shapes.items()),
-        "memory of weights": f"{weights / 1e6:.0f} MB",
-        "memory of optimizer and averages": f"{states / 1e6:.0f} MB",
-        "memory of the process at its highest": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB",
         "seconds a step": round(a_step, 4),
         "time of the run without evaluation": f"{a_step * settings.max_steps:.0f} s for {settings.max_steps} steps",
     }

@@ -19,7 +19,8 @@ T = TypeVar("T")
 class DataSection:
     """What goes in. `options` go to the source (`size`, `objects`, ...), `columns` map its columns.
 
-    Where a loss compares pictures, a batch is of `batch_size` labels with `per_label` examples of each.
+    Where a loss compares pictures, a batch is of `batch_size` labels with `per_label` examples of each. Training sees no
+    examples of the classes `unseen`, by name, and where there are such, none without a class.
     """
 
     name: str = "scenes"
@@ -27,6 +28,7 @@ class DataSection:
     options: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     captions: str = "random"
+    unseen: list[str] = field(default_factory=list)
     augmentation: Augmentation = field(default_factory=Augmentation)
     batch_size: int = 32
     per_label: int = 4

@@ -24,6 +24,7 @@ from hfmm.training import pictures
 from hfmm.training.build import Built, build, make_accelerator, parts_table, set_training
 from hfmm.training.flags import default_directory, recipe_of
 from hfmm.training.journal import Journal, rewind, talk
+from hfmm.training.objectives.base import Fit
 from hfmm.training.state import Progress, RunDirectory
 
 SETTLING = 0.5  # seconds
@@ -96,7 +97,10 @@ def train(
     talk(f"{built.row.title} ({settings.preset}), parameters by part:\n{parts_table(built.model)}", quiet)
     with _stopping_signals() as stop:
         try:
-            _advance(built, directory, progress, stop, quiet)
+            if isinstance(built.objective, Fit):
+                _fit(built, built.objective, directory, progress, quiet)
+            else:
+                _advance(built, directory, progress, stop, quiet)
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise ResourceError(
                 f"out of memory at batch size {settings.data.batch_size}: give a smaller --batch-size and "
@@ -184,6 +188,27 @@ def _advance(built: Built, directory: RunDirectory, progress: Progress, stop: li
     replaced = batches.dataset.report()  # type: ignore[attr-defined]
     if replaced:
         talk(replaced, quiet)
+
+
+def _fit(built: Built, objective: Fit, directory: RunDirectory, progress: Progress, quiet: bool) -> None:
+    """Learn from the examples in one pass, which counts as all steps; evaluate and save."""
+    if progress.step:  # saved already
+        return
+    recipe, accelerator = built.recipe, built.accelerator
+    if accelerator.is_main_process:
+        directory.write_environment(accelerator.num_processes)
+    accelerator.init_trackers("hfmm", {"architecture": built.row.name, "seed": recipe.seed})
+    track = accelerator.log if recipe.logging.trackers else lambda values, step: None
+    share = built.examples.shard(accelerator.num_processes, accelerator.process_index)
+    with Journal(directory.path, 0, recipe.max_steps, quiet, accelerator.is_main_process, track) as journal:
+        started = time.perf_counter()
+        logs = objective.fit(share, built.processor, accelerator.reduce)
+        progress.step, progress.seconds = recipe.max_steps, time.perf_counter() - started
+        journal.log(progress.step, {"epoch": 1.0, **logs})
+        _evaluate(built, directory, progress, journal, last=True)
+        if accelerator.is_main_process:
+            directory.save(built, progress)
+        accelerator.wait_for_everyone()
 
 
 def _any_process(built: Built, flag: bool) -> bool:

@@ -14,6 +14,7 @@ from PIL import Image
 from hfmm.data.scenes import Scenes, render, world
 from hfmm.data.scenes.grammar import COLORS, SHAPES
 from hfmm.data.scenes.still import FIELDS
+from hfmm.errors import UsageError
 
 EVERY_FIELD = tuple(FIELDS)
 MANY = (0, 0, 0, 1)  # always four objects
@@ -217,3 +218,10 @@ def test_the_same_scene_at_every_picture_size():
         np.testing.assert_allclose(np.array(fine["box"]) / 4, coarse["box"], atol=1)
     shrunk = np.asarray(large["image"].resize((64, 64), Image.Resampling.BOX)).astype(int)
     assert np.abs(shrunk - np.asarray(small["image"])).mean() < 6
+
+
+def test_fewer_captions_are_the_first():
+    rows = [Scenes("validation", captions=count)[3]["captions"] for count in (5, 2)]
+    assert rows[1] == rows[0][:2]
+    with pytest.raises(UsageError, match="'captions' of scenes must be a whole number from 1 to 5, not 6"):
+        Scenes(captions=6)

@@ -1,6 +1,7 @@
 """Scoring retrieval: equal to the metric on the whole matrix, for models that embed and for those that take pairs."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Barrier, local
 
 import numpy as np
@@ -29,7 +30,7 @@ def scenes():
 def by_the_metric(scores, examples):
     """The metric on the scores of every picture with every caption."""
     counts = np.cumsum([0, *(len(example["captions"]) for example in examples)])
-    captions = [list(range(first, last)) for first, last in zip(counts, counts[1:], strict=False)]
+    captions = [list(range(first, last)) for first, last in pairwise(counts)]
     return metrics.load("retrieval").compute(predictions=scores, references=captions)
 
 

@@ -34,6 +34,8 @@ ALONE = {  # what is given to metrics that are not of captions
     "likelihood": {"predictions": [-310.5, -295.2], "dimensions": 784, "tokens": [3, 5]},
     "retrieval": {"predictions": [[0.9, 0.8, 0.1], [0.2, 0.3, 0.7]], "references": [[0, 1], [2]]},
     "verification": {"predictions": [0.9, 0.3, 0.4, 0.1], "references": [1, 1, 0, 0]},
+    "hierarchical_precision": {"predictions": [["a", "b"]], "references": ["b"], "parents": {"a": ["c"], "b": ["c"]}},
+    "zero_shot": {"predictions": [["a", "b"], ["b", "a"]], "references": ["b", "b"]},
     "detection": {"predictions": [FOUND], "references": [{"boxes": [[2, 2, 20, 20]], "labels": [4]}]},
     "segmentation": {"predictions": [[[0, 0], [1, 2]]], "references": [[[0, 1], [1, 255]]], "per_class": True},
 }

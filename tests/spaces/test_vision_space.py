@@ -172,14 +172,14 @@ def test_published_with_its_space_it_runs_where_hfmm_is_not_installed(files, vis
 import sys
 sys.modules["hfmm"] = None  # importing it raises
 sys.path.insert(0, "")
-import app
+import app, vision
 from PIL import Image
 names, own_code = app.wanted()
 seer = app.load(names[0], own_code)
 app.build([seer])
 pictures = [Image.open(path).convert("RGB") for path in sys.argv[1:]]
-classes, panels = app.classify(seer, pictures[0])
-chart, nearest = app.chart(seer, pictures)
+classes, panels = vision.classify(seer, pictures[0])
+chart, nearest = vision.chart(seer, pictures)
 print(seer.kind, len(classes), len(panels), chart.size, nearest.size)
 """
     done = subprocess.run(
@@ -192,7 +192,7 @@ print(seer.kind, len(classes), len(panels), chart.size, nearest.size)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ForImageClassification 2 1 (640, 640)")
     written = {path.name for path in (tmp_path / "out-space").iterdir()}
-    assert written >= {"app.py", "vision.py", "serving.py", "uploads.py", "parts", "models.json", "requirements.txt"}
+    assert written >= {"app.py", "desk.py", "vision.py", "serving.py", "uploads.py", "parts", "models.json", "requirements.txt"}
 
 
 def test_requirements_are_exact_and_few():

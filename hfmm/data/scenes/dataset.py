@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hfmm.data.examples import Example
 from hfmm.data.scenes import CLIP_VIEWS, questions, world
-from hfmm.data.scenes.drawn import Drawn, chosen_fields, frequencies
+from hfmm.data.scenes.drawn import Drawn, chosen_fields, frequencies, whole
 from hfmm.data.scenes.grammar import SHAPES
 from hfmm.data.scenes.still import ATTRIBUTE_NAMES, FIELDS, MASK_NAMES, PAIR_NAMES, Still
 from hfmm.errors import UsageError, unknown
@@ -63,6 +63,7 @@ class Scenes(Drawn):
         objects: Relative frequency of scenes with 1, 2, ... objects; one to four numbers.
         picture_size: Pixels a side, 32 to 1024. The same scene at every size.
         fields: Of a still; image, captions and objects by default.
+        captions: How many of a still's five captions; the first two name every object and its place.
         overlap: Objects may hide each other in part.
 
     Raises:
@@ -78,6 +79,7 @@ class Scenes(Drawn):
         objects: Sequence[float] = (0.4, 0.3, 0.2, 0.1),
         picture_size: int = 64,
         fields: Sequence[str] | None = None,
+        captions: int = 5,
         overlap: bool = False,
     ) -> None:
         if view in CLIP_VIEWS:
@@ -86,6 +88,7 @@ class Scenes(Drawn):
             raise unknown("view of scenes", view, (*VIEWS, *CLIP_VIEWS))
         super().__init__("scenes" if view == "stills" else f"scenes:{view}", split, size, seed, picture_size)
         self.view = view
+        self.captions = whole("captions", captions, 1, 5)
         weights = (1.0,) if view in _LONE_VIEWS else frequencies(objects)
         if view in _EVEN_VIEWS:
             weights = tuple(float(weight > 0) for weight in weights)
@@ -94,12 +97,15 @@ class Scenes(Drawn):
         self.features = {column: kind for column, (kind, _) in columns.items()}
         self._getters = {column: attrgetter(path) for column, (_, path) in columns.items()}
         self.label_names, self.attribute_names = VIEWS[view].label_names, VIEWS[view].attribute_names
+        if view in _LONE_VIEWS and split != "test_heldout":
+            self.unseen_labels = tuple(f"{color} {shape}" for shape, color in world.HELD_OUT)
 
     def read(self, row: int) -> Example:
         """The example of a row, a pure function of it and of the arguments."""
         key = world.key_of(self.seed, self.split, row)
         still = self._asked(row, key) if self.view == "vqa" else self._still(self.scene(row), key)
-        return {"id": f"scenes-{self.split}-{row}"} | {column: get(still) for column, get in self._getters.items()}
+        example = {"id": f"scenes-{self.split}-{row}"} | {column: get(still) for column, get in self._getters.items()}
+        return example | {"captions": example["captions"][: self.captions]} if "captions" in example else example
 
     def scene(self, row: int) -> world.Scene:
         """The numbers behind a row (of every view but `vqa`, which draws scenes until one suits the question)."""

@@ -76,3 +76,24 @@ class Objective(ABC):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027
         """Take back what `state_dict` gave."""
+
+
+class Fit(Objective):
+    """Learning without gradients, in one pass over the data in place of steps. Subclasses implement `fit`."""
+
+    @abstractmethod
+    def fit(self, dataset: Any, processor: Any, total: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Learn from this process's share of the examples.
+
+        Args:
+            dataset: Examples.
+            processor: Makes tensors of them.
+            total: Sums a tensor over processes.
+
+        Returns:
+            What to log of it.
+        """
+
+    def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
+        """None."""
+        return iter(())

@@ -24,6 +24,7 @@ PRESETS: dict[str, dict[str, dict]] = {
             "encoder_ffn_dim": 256,
             "decoder_ffn_dim": 256,
             "num_queries": 12,
+            "init_std": 0.1,  # about 1 / sqrt(d_model): with 0.02 the queries are nearly one
             "dropout": 0.0,
             "auxiliary_loss": True,
             "num_labels": 8,

@@ -10,6 +10,7 @@ PRESETS: dict[str, dict[str, dict]] = {
             "num_attention_heads": 4,
             "intermediate_size": 384,
             "num_detection_tokens": 12,
+            "initializer_range": 0.09,  # about 1 / sqrt(hidden_size)
             "use_mid_position_embeddings": False,
             "auxiliary_loss": False,
             "num_labels": 8,

@@ -1,7 +1,7 @@
 """Draws what larger weights do to a recurrent net: `python scripts/rescaled_states.py FILE.png`.
 
-The states of a net over the words of one sentence, as its weights grow by 1, 10, 100 and 1,000, with layer normalization
-and without: section 5 of Ba et al. (arXiv 1607.06450). Blue is -1, white 0, red 1.
+The states of a net over the words of one sentence, as its weights grow by 1, 10, 100 and 1,000, with layer
+normalization and without: section 5 of Ba et al. (arXiv 1607.06450). Blue is -1, white 0, red 1.
 """
 
 import sys

@@ -50,20 +50,8 @@ def word_tokenizer(
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, unk_token=UNKNOWN, bos_token=START, eos_token=END, pad_token=PAD,
-        clean_up_tokenization_spaces=False, model_input_names=["input_ids", "attention_mask"],
+        clean_up_tokenization_spaces=False,
     )  # fmt: skip
-
-
-def square_image_processor(
-    image_size: int, image_mean: Sequence[float], image_std: Sequence[float]
-) -> CLIPImageProcessorPil:
-    """Build an image processor that cuts pictures to a central square of `image_size` pixels."""
-    return CLIPImageProcessorPil(
-        size={"shortest_edge": image_size},
-        crop_size={"height": image_size, "width": image_size},
-        image_mean=list(image_mean),
-        image_std=list(image_std),
-    )
 
 
 class CaptioningProcessor(ProcessorMixin):
@@ -88,7 +76,12 @@ class CaptioningProcessor(ProcessorMixin):
         max_words: int | None = None,
     ) -> Self:
         """Build a processor for training captions; pictures are cut to a central square of `image_size` pixels."""
-        image_processor = square_image_processor(image_size, image_mean, image_std)
+        image_processor = CLIPImageProcessorPil(
+            size={"shortest_edge": image_size},
+            crop_size={"height": image_size, "width": image_size},
+            image_mean=list(image_mean),
+            image_std=list(image_std),
+        )
         return cls(image_processor, word_tokenizer(captions, min_count, max_words))
 
     def __call__(

@@ -55,7 +55,7 @@ def compute(rows, source, file, remote_code, by_id=True):
         with torch.no_grad():
             output = model(**inputs)
         found = {"inputs": inputs["pixel_values"]}
-        name = next(name for name in ("feature_maps", "logits", "logits_per_image", "image_embeds", "log_likelihood") if name in output)
+        name = next(name for name in ("feature_maps", "logits", "image_embeds", "log_likelihood") if name in output)
         found["output"] = output[name][-1] if name == "feature_maps" else output[name]
         if row["pipeline"]:
             from diffusers import DiffusionPipeline

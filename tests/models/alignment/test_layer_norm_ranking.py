@@ -77,7 +77,11 @@ def test_the_ranking_experiment_has_the_parameters_of_its_formulas():
         assert sum(weight.numel() for weight in model.sentence_encoder.parameters()) == gru + norms[preset]
         assert [layer.out_features for layer in model.image_tower.layers] == [4096, 4096]  # fc6 and fc7
     margins = {preset: (model.config.similarity, model.config.margin) for preset, model in models.items()}
-    assert margins == {"paper": ("order", 0.05), "order_embeddings": ("order", 0.05), "visual_semantic": ("cosine", 0.2)}
+    assert margins == {
+        "paper": ("order", 0.05),
+        "order_embeddings": ("order", 0.05),
+        "visual_semantic": ("cosine", 0.2),
+    }
 
 
 @torch.no_grad()
@@ -161,7 +165,9 @@ def test_the_order_is_transitive():
 def test_violations_equal_the_formula(monkeypatch, block):
     monkeypatch.setattr("hfmm.models.alignment.layer_norm_ranking.modeling_layer_norm_ranking.BLOCK", block)
     pictures, texts = random(4, 5, dtype=torch.double).abs(), random(3, 5, seed=1, dtype=torch.double).abs()
-    expected = [[sum(max(0, s - i) ** 2 for s, i in zip(text, picture)) for text in texts] for picture in pictures]
+    expected = [
+        [sum(max(0, s - i) ** 2 for s, i in zip(text, picture, strict=True)) for text in texts] for picture in pictures
+    ]
     torch.testing.assert_close(order_violations(pictures, texts), torch.tensor(expected, dtype=torch.double))
     inputs = pictures.requires_grad_(), texts.requires_grad_()
     assert torch.autograd.gradcheck(order_violations, inputs)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import batch_norm, layer_norm, normalize
+from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from hfmm.models.alignment.layer_norm_ranking.recurrence_layer_norm_ranking import (
@@ -42,9 +42,9 @@ def last_states(recurrence, inputs=None, lengths=LENGTHS):
 # Table 1 of the paper -----------------------------------------------------------------------------------------------
 
 NORMS = {  # of the summed inputs that weights (H, D) give to cases (N, D)
-    "batch": lambda weight, cases: batch_norm(cases @ weight.T, None, None, training=True, eps=1e-30),
-    "weight": lambda weight, cases: cases @ normalize(weight, dim=1).T,
-    "layer": lambda weight, cases: layer_norm(cases @ weight.T, [len(weight)], eps=0.0),
+    "batch": lambda weight, cases: functional.batch_norm(cases @ weight.T, None, None, training=True, eps=1e-30),
+    "weight": lambda weight, cases: cases @ functional.normalize(weight, dim=1).T,
+    "layer": lambda weight, cases: functional.layer_norm(cases @ weight.T, [len(weight)], eps=0.0),
 }
 SHIFT = torch.linspace(-1, 2, 6, dtype=torch.double)
 CHANGES = {

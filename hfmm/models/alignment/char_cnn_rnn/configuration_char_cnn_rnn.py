@@ -21,8 +21,8 @@ class CharCnnRnnConfig(PreTrainedConfig):
         image_map_size: Values that the map has after pooling.
         image_layers: Widths of the fully connected layers after it; none by default.
         project_image: Map the picture's features linearly to the joint space; the paper takes them as they are.
-        reads: "characters" or "words", whose one-hot columns are convolved before a recurrent net runs over what is found;
-            a "bag_of_words" only counts them.
+        reads: "characters" or "words", whose one-hot columns are convolved before a recurrent net runs over what is
+            found; a "bag_of_words" only counts them.
         vocab_size: Characters (the alphabet's 70 slots, padding and unknown) or words.
         max_length: Characters or words that are read.
         conv_channels: Of each convolution.
@@ -31,8 +31,8 @@ class CharCnnRnnConfig(PreTrainedConfig):
         cell: "rnn" with rectifiers, or "gru".
         time_pooling: "mean" of the states, or the "last" one.
         projection_size: Width of the joint space.
-        surrogate: Hinges of the wrong classes are added up ("sum", the released code) or only the largest counts ("max", the
-            paper).
+        surrogate: Hinges of the wrong classes are added up ("sum", the released code) or only the largest counts
+            ("max", the paper).
         symmetric: Also rank pictures for each sentence (DS-SJE); without, sentences for each picture alone (DA-SJE).
         initializer_range: All weights but the backbone's start uniform in [-initializer_range, initializer_range].
     """
@@ -79,7 +79,8 @@ class CharCnnRnnConfig(PreTrainedConfig):
         feature_size = self.image_layers[-1] if self.image_layers else self.image_map_size
         if not self.project_image and feature_size != self.projection_size:
             raise ValueError(
-                f"pictures have {feature_size} features but projection_size is {self.projection_size}: set project_image"
+                f"pictures have {feature_size} features but projection_size is {self.projection_size}: set "
+                "project_image"
             )
         if self.reads != "bag_of_words" and self.lengths[-1] < 1:
             raise ValueError(

@@ -1,8 +1,8 @@
 """Presets of the structured joint embedding.
 
-`paper` is the released text encoder for birds (1,814,144 parameters), `gan` the one that GAN-CLS and StackGAN take, longer
-and gated (4,045,184), `word` the word-level variant and `bag_of_words` the baseline; GoogLeNet's pooled features are the
-picture of all four. `tiny` is gated, too, and flattens a small net's last map so that it can tell places apart.
+`paper` is the released text encoder for birds (1,814,144 parameters), `gan` the one that GAN-CLS and StackGAN take,
+longer and gated (4,045,184), `word` the word-level variant and `bag_of_words` the baseline; GoogLeNet's pooled features
+are the picture of all four. `tiny` is gated, too, and flattens a small net's last map so that it can tell places apart.
 """
 
 _HALF = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}

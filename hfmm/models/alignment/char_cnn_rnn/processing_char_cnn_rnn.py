@@ -1,7 +1,7 @@
 """Structured joint embedding processor: sentences as characters, or as words."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -35,19 +35,24 @@ class CharCnnRnnProcessor(PairProcessor):
     """Pictures to `pixel_values`, sentences to characters of a fixed alphabet, or to words."""
 
     @classmethod
-    def build_tokenizer(
-        cls, captions: Iterable[str], level: str = "character", **vocabulary: Any
-    ) -> PreTrainedTokenizerFast:
-        """Build the tokenizer.
+    def from_corpus(  # type: ignore[override]
+        cls, captions: Iterable[str], level: str = "character", max_length: int = 201, **settings: Any
+    ) -> Self:
+        """Build a processor.
 
         Args:
-            captions: Whose words are the vocabulary.
+            captions: Whose words are the vocabulary where words are read.
             level: "character" or "word".
-            vocabulary: `min_count` and `max_words` of words.
+            max_length: Characters or words of a sentence; more are cut off where `truncation` is asked for.
+            settings: Those of captioners: of pictures, and `min_count` and `max_words` of words.
 
         Raises:
             ValueError: Another level.
         """
         if level not in ("character", "word"):
             raise ValueError(f"level is '{level}': a sentence is read by 'character' or by 'word'")
-        return character_tokenizer() if level == "character" else super().build_tokenizer(captions, **vocabulary)
+        processor = super().from_corpus(captions, **settings)
+        if level == "character":
+            processor.tokenizer = character_tokenizer()
+        processor.tokenizer.model_max_length = max_length
+        return processor

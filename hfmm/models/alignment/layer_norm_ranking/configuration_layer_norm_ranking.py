@@ -13,8 +13,8 @@ VGG19 = {"num_layers": 19}
 class LayerNormRankingConfig(PreTrainedConfig):
     """Configuration of [`LayerNormRankingModel`].
 
-    Defaults are those of the paper's ranking experiment (Ba et al. 2016, section 6.1), which are the order embeddings of
-    Vendrov et al. 2016 with a layer-normalized GRU.
+    Defaults are those of the paper's ranking experiment (Ba et al. 2016, section 6.1), the order embeddings of Vendrov
+    et al. 2016 with a layer-normalized GRU.
 
     Args:
         vision_config: Any backbone.
@@ -26,8 +26,8 @@ class LayerNormRankingConfig(PreTrainedConfig):
         word_size: Width of a word embedding.
         hidden_size: Width of the recurrent state and of the joint space.
         recurrence: "gru", "lstm" or "rnn".
-        layer_norm: "separate" normalizes what the word gives and what the state gives, each by itself, as in the released
-            code; "sum" normalizes their sum, as the paper's Eq. 4; "none".
+        layer_norm: "separate" normalizes what the word gives and what the state gives, each by itself, as in the
+            released code; "sum" normalizes their sum, as the paper's Eq. 4; "none".
         similarity: "order" ranks by the order violation, "cosine" by the cosine.
         margin: alpha of the loss, 0.05 for order and 0.2 for cosine in the released code.
     """

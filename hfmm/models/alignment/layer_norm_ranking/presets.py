@@ -1,8 +1,9 @@
 """Presets of image-sentence ranking.
 
 `paper` is order embeddings with the layer-normalized GRU, `order_embeddings` the baseline without the norm, and
-`visual_semantic` the older cosine ranking (Kiros et al. 2014, arXiv 1411.2539); VGG-19's fc7 is the picture of all three.
-`tiny` flattens a small net's last map, as the fully connected layers of VGG do, so that it can tell places apart.
+`visual_semantic` the older cosine ranking (Kiros et al. 2014, arXiv 1411.2539); VGG-19's fc7 is the picture of all
+three. `tiny` flattens a small net's last map, as the fully connected layers of VGG do, so that places stay
+apart.
 """
 
 _HALF = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from transformers import BatchFeature
-
 from hfmm.nn.pair_processing import PairProcessor
 from hfmm.nn.porter_stemmer import stem
 
@@ -24,17 +22,15 @@ class PmiRetrievalProcessor(PairProcessor):
 
     @classmethod
     def from_corpus(cls, captions: Iterable[str], *args: Any, do_stem: bool = True, **kwargs: Any) -> Self:
-        """Build a processor for training captions; see [`PairProcessor.from_corpus`]."""
+        """Build a processor for training captions; see [`CaptioningProcessor.from_corpus`]."""
         texts = (stemmed(caption) for caption in captions) if do_stem else captions
         processor = super().from_corpus(texts, *args, **kwargs)
         processor.do_stem = do_stem
         return processor
 
-    def __call__(self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any) -> BatchFeature:
-        """Prepare pictures, texts as their stems, or both; as CLIP's processor is called."""
-        if text is not None and self.do_stem:
-            text = stemmed(text) if isinstance(text, str) else [stemmed(one) for one in text]
-        return super().__call__(images=images, text=text, **kwargs)
+    def words_of(self, text: str) -> str:
+        """A text as it goes to the tokenizer: its stems."""
+        return stemmed(text) if self.do_stem else text
 
 
 def stemmed(text: str) -> str:

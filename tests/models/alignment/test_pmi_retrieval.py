@@ -204,7 +204,7 @@ def test_the_classes_of_objects_are_the_features():
     torch.nn.init.normal_(model.vision_model.prediction.weight, generator=torch.Generator().manual_seed(0))
     pictures = colors(3, 3, 16, 16)
     scores = model.vision_model(pictures).scores  # B Q n
-    model.config.threshold = float(scores.amax(1).median())
+    model.config.threshold = scores.amax(1).median().item()
     features = model.picture_features(pictures)
     assert torch.equal(features, (scores > model.config.threshold).any(1).float())
     assert 0 < features.mean() < 1

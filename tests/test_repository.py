@@ -246,7 +246,9 @@ def test_a_ready_architecture_is_whole(row: catalogue.Row) -> None:
         expected += [folder / f"configuration_{row.name}.py", folder / f"modeling_{row.name}.py"]
     expected += [ROOT / "hfmm" / "recipes" / row.name / name for name in ("default.yaml", "measured.json")]
     expected += [ROOT / "tests" / "models" / row.family / f"test_{row.name}.py"]
-    if "AutoProcessor" in dict(row.processors):
+    if (
+        dict(row.processors).get("AutoProcessor", "").startswith(row.stem) and row.origin == "hfmm"
+    ):  # and not upstream's
         expected.append(folder / f"processing_{row.name}.py")
     assert [name_of(path) for path in expected if not path.is_file()] == []
     assert "tiny" in row.presets

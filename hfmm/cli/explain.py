@@ -19,12 +19,13 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--split", help="of the data; test by default")
     parser.add_argument("--limit", type=int, help=f"how many pictures to map, {MAPPED} by default")
     parser.add_argument("--output", required=True, help="a .png, .gif, .html or .json file")
+    parser.add_argument("--text", action="append", help="what the picture might show, several times: for retrieval")
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)
     if (given.image is None) == (given.data is None):
         raise UsageError("hfmm explain: give --image FILE to explain a prediction, or --data D to map pictures")
-    other, flags = ("image", ["num_beams"]) if given.data else ("data", ["split", "limit"])
+    other, flags = ("image", ["num_beams", "text"]) if given.data else ("data", ["split", "limit"])
     stray = next((flag for flag in flags if getattr(given, flag) is not None), None)
     if stray:
         raise UsageError(f"hfmm explain: --{stray.replace('_', '-')} goes with --{other}")
@@ -38,7 +39,8 @@ def run(words: Sequence[str]) -> int:
 
 
 def _picture(given: Namespace) -> dict[str, Any]:
-    return {"image": given.image, **({"num_beams": given.num_beams} if given.num_beams else {})}
+    options = {"num_beams": given.num_beams, "texts": given.text}
+    return {"image": given.image, **{name: value for name, value in options.items() if value}}
 
 
 def _collection(given: Namespace) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from hfmm import data as sources
+from hfmm.catalogue import Row
 from hfmm.data.examples import Examples
 from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
@@ -54,6 +55,7 @@ def score_model(
     return SCORERS[task](model, processor, examples, asked)
 
 
+NAMING = "zero-shot-image-classification"
 SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
     "face-verification": verification.score_verifier,
     "image-captioning": captioning.score_captioner,
@@ -63,7 +65,7 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     "image-segmentation": segmentation.score_segmenter,
     "image-text-retrieval": retrieval.score_retrieval,
     "unconditional-image-generation": generation.score_generator,
-    "zero-shot-image-classification": zero_shot.score_zero_shot,
+    NAMING: zero_shot.score_zero_shot,
 }
 
 
@@ -137,7 +139,7 @@ def evaluate(
     if limit is not None:
         examples = examples.select(range(min(limit, len(examples))))
     asked = Asked(metrics, generation or {}, training=_seen(trained_on))
-    outcome = score_model(loaded.row.tasks[0], loaded.model, loaded.processor, examples, asked)
+    outcome = score_model(_task(loaded.row, examples, metrics), loaded.model, loaded.processor, examples, asked)
     row = {
         "data": Path(name).name,
         "split": split,
@@ -151,6 +153,14 @@ def evaluate(
         "hardware": hardware(),
     }
     return add_result(Path(where), row) if Path(where).is_dir() else [with_reported(row)]
+
+
+def _task(row: Row, examples: Examples, metrics: Sequence[str]) -> str:
+    """The first task of an architecture; where it also classifies by names, that for data that allow nothing else, or
+    whose metric is asked for.
+    """
+    only_classes = "label" in examples.features and "captions" not in examples.features
+    return NAMING if NAMING in row.tasks and (only_classes or "classification" in metrics) else row.tasks[0]
 
 
 def described(options: Mapping[str, Any], recipe: str = "default") -> str:

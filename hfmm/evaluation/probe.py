@@ -1,5 +1,7 @@
 """The linear probe: how much of the classes a linear layer reads off features that were learned without them."""
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -84,6 +86,44 @@ def linear_probe(
     """
     found = fit_probe(train_features, train_labels, strength).logits(test_features).argmax(-1)
     return (found == test_labels).double().mean().item()
+
+
+def few_shot_probe(
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    shots: Sequence[int] = (1, 2, 4, 8, 16),
+    strength: float = 1.0,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> dict[int, float]:
+    """Accuracy of a probe that is fitted to few examples of each class (Radford et al. 2021, figure 6).
+
+    Args:
+        train: Features (N, D) and labels (N,), classes from 0.
+        test: (M, D) and (M,).
+        shots: Numbers of examples a class.
+        strength: See `fit_probe`.
+        seeds: Of the choice of examples; accuracies are means over them.
+
+    Returns:
+        By number of examples.
+
+    Raises:
+        DataError: A class has fewer examples than the most that are asked for.
+    """
+    features, labels = train
+    rows = [(labels == label).nonzero()[:, 0] for label in range(int(labels.max()) + 1)]
+    fewest = min(range(len(rows)), key=lambda label: len(rows[label]))
+    if len(rows[fewest]) < max(shots):
+        raise DataError(f"class {fewest} has {len(rows[fewest])} examples: too few for a probe on {max(shots)} of each")
+    found = {}
+    for count in shots:
+        accuracies = []
+        for seed in seeds:
+            generator = torch.Generator().manual_seed(seed)
+            chosen = torch.cat([own[torch.randperm(len(own), generator=generator)[:count]] for own in rows])
+            accuracies.append(linear_probe(features[chosen], labels[chosen], *test, strength=strength))
+        found[count] = fmean(accuracies)
+    return found
 
 
 def features(encoder: Any, processor: Any, examples: Examples, **settings: Any) -> tuple[Tensor, Tensor]:

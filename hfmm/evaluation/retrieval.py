@@ -7,7 +7,7 @@ Axes: I pictures, T captions, U different captions, D width.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,20 +22,12 @@ from hfmm.errors import UsageError
 from hfmm.evaluation.base import Asked, Outcome, check_metric
 from hfmm.evaluation.reading import answers, gathered
 from hfmm.metrics.retrieval import ranks, summary
-from hfmm.retrieval.embedding import BATCH_SIZE, Embedder
+from hfmm.retrieval.embedding import BATCH_SIZE, Embedder, ScoresPairs
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 MOST_PAIRS = 2_000_000  # that a model which takes them one by one is asked for
 BLOCK = 2**24  # scores in memory
-
-
-@runtime_checkable
-class ScoresPairs(Protocol):
-    """A model that looks at a picture and a text together."""
-
-    def score_pairs(self, **inputs: Tensor) -> Tensor:
-        """What the processor makes of B pairs to (B,); higher fits better."""
 
 
 class Scored(NamedTuple):

@@ -10,8 +10,9 @@ from PIL import Image
 
 from hfmm import metrics
 from hfmm.data.examples import Examples
-from hfmm.errors import DataError, UsageError
+from hfmm.errors import DataError
 from hfmm.evaluation.base import Asked, Outcome, check_metric
+from hfmm.evaluation.prompted import score_prompted
 from hfmm.evaluation.reading import answers
 
 DEPTHS = (1, 5)  # of the parts
@@ -29,14 +30,13 @@ class HasLabels(Protocol):
 
 
 def score_zero_shot(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:
-    """Score a model that has labels, see [`score_labels`].
+    """Score a model that has labels, see [`score_labels`], or one that reads theirs, see [`score_prompted`].
 
     Raises:
-        UsageError: It has none.
+        UsageError: It has none and reads none.
     """
-    if isinstance(model, HasLabels):
-        return score_labels(model, processor, examples, asked)
-    raise UsageError(f"{type(model).__name__} has no labels of its own to choose among")
+    own = isinstance(model, HasLabels)
+    return (score_labels if own else score_prompted)(model, processor, examples, asked)
 
 
 def score_labels(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:

@@ -13,6 +13,7 @@ from hfmm.explanation.classification import explain_class
 from hfmm.explanation.collection import explain_collection
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
+from hfmm.explanation.matching import explain_match, explain_pairs
 from hfmm.explanation.pretext import explain_pretext
 from hfmm.explanation.segmentation import explain_segmentation
 from hfmm.explanation.verification import explain_face
@@ -37,7 +38,8 @@ def explain(
         where: Run directory or repository.
         image: A picture or its path.
         device: As torch names it.
-        data: Examples to map by their codes, instead of a picture, see [`explain_collection`].
+        data: Examples to map by their codes, instead of a picture, see [`explain_collection`]; for retrieval, pictures
+            and captions to compare, see [`explain_pairs`].
         options: Of the task's explanation: arguments of `generate`, `truth` of a classifier.
 
     Raises:
@@ -52,14 +54,19 @@ def explain(
     loaded = load(where, device)
     task = loaded.row.tasks[0]
     if data is not None:
+        if task == RETRIEVAL and "captions" in data.features:
+            return explain_pairs(loaded.model, loaded.processor, data, **options)
         if task not in WITH_CODES:
             raise UsageError(f"{loaded.row.name} has no codes of pictures to map: its task is {task}")
         return explain_collection(loaded.model, loaded.processor, data, **options)
+    if "texts" in options and task != RETRIEVAL:
+        raise UsageError(f"{loaded.row.name} chooses among no texts: its task is {task}")
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
     return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **options)  # type: ignore[arg-type]
 
 
+RETRIEVAL = "image-text-retrieval"
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "face-verification": explain_face,
     "image-captioning": explain_caption,
@@ -67,6 +74,7 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-feature-extraction": explain_pretext,
     "object-detection": explain_detection,
     "image-segmentation": explain_segmentation,
+    RETRIEVAL: explain_match,
     "unconditional-image-generation": explain_generator,
     "zero-shot-image-classification": explain_label,
 }

@@ -18,6 +18,8 @@ APPS = {  # by task
     "object-detection": "vision",
     "image-segmentation": "vision",
     "face-verification": "vision",
+    "image-text-retrieval": "retrieval",
+    "zero-shot-image-classification": "retrieval",
 }
 SHARED = "shared"  # the folder of what several apps use
 PARTS = "parts"  # the package of a published app that holds the modules of ours which it needs

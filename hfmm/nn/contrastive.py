@@ -1,8 +1,15 @@
 """The loss of contrastive pairs (Radford et al. 2021, figure 3)."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+TEMPERATURE = "logit_scale"  # as upstream names the parameter
+
+
+def temperatures(model: nn.Module) -> list[nn.Parameter]:
+    """Its learned temperatures, each the logarithm of what cosines are multiplied by."""
+    return [weight for name, weight in model.named_parameters() if name.rpartition(".")[2] == TEMPERATURE]
 
 
 def contrastive_loss(image_embeds: Tensor, text_embeds: Tensor, logit_scale: Tensor) -> Tensor:

@@ -45,6 +45,14 @@ class ScoresEmbeddings(Protocol):
         """(I, D), (T, D) to (I, T); higher fits better."""
 
 
+@runtime_checkable
+class ScoresPairs(Protocol):
+    """A model that looks at a picture and a text together, and embeds neither."""
+
+    def score_pairs(self, **inputs: Tensor) -> Tensor:
+        """What the processor makes of B pairs to (B,); higher fits better."""
+
+
 class Embedder:
     """A model as what it makes of pictures and texts.
 
@@ -62,7 +70,9 @@ class Embedder:
         Raises:
             UsageError: It makes no embedding of a picture.
         """
-        self.model = model if isinstance(model, PreTrainedModel) else model.get_base_model()  # of low-rank adapters
+        self.model: Any = model if isinstance(model, PreTrainedModel) else model.get_base_model()  # under adapters
+        if isinstance(self.model, ScoresPairs):
+            raise UsageError(f"{type(self.model).__name__} looks at a picture and a text together: it embeds neither")
         self.model.eval()
         self.processor = processor
         self.takes_texts = isinstance(self.model, EmbedsBoth)

@@ -7,7 +7,7 @@ import torch
 import hfmm
 from hfmm.data.examples import ListExamples
 from hfmm.errors import DataError
-from hfmm.evaluation.probe import features, fit_probe, linear_probe
+from hfmm.evaluation.probe import features, few_shot_probe, fit_probe, linear_probe
 
 
 def blobs(count=120, size=6, classes=4, seed=0):
@@ -46,3 +46,26 @@ def test_features_are_of_pictures_that_have_a_class():
         torch.testing.assert_close(found, model(**inputs).pooler_output, rtol=1e-4, atol=1e-5)
     with pytest.raises(DataError, match="no picture has a class"):
         features(model, processor, ListExamples(examples[2:3], digits.features), do_pretext=False)
+
+
+def test_a_probe_finds_classes_that_a_plane_separates():
+    features, labels = torch.eye(4).repeat(20, 1), torch.arange(4).repeat(20)
+    assert linear_probe(features, labels, torch.eye(4), torch.arange(4)) == 1
+
+
+def test_more_examples_of_each_class_make_a_better_probe():
+    found = few_shot_probe(blobs(400), blobs(seed=1), shots=(1, 4, 32))
+    assert list(found) == [1, 4, 32]
+    assert found[1] < found[4] < found[32]
+    assert found == few_shot_probe(blobs(400), blobs(seed=1), shots=(1, 4, 32))
+
+
+def test_a_probe_of_all_examples_is_the_linear_probe():
+    features, labels = torch.randn(12, 5), torch.arange(3).repeat(4)
+    test = torch.randn(9, 5), torch.arange(3).repeat(3)
+    assert few_shot_probe((features, labels), test, shots=(4,))[4] == linear_probe(features, labels, *test)
+
+
+def test_a_class_of_too_few_examples_is_told():
+    with pytest.raises(DataError, match="class 1 has 2 examples: too few for a probe on 16 of each"):
+        few_shot_probe((torch.randn(7, 2), torch.tensor([0, 0, 0, 0, 0, 1, 1])), blobs())

@@ -85,5 +85,5 @@ def test_what_cannot_be_scored_is_told():
         score_model(TASK, Reader(), Processor(), examples([([0, 0, 0, 0], None)]), Asked())
     with pytest.raises(UsageError, match="unknown metric of a zero-shot classifier 'bleu'"):
         score_model(TASK, Reader(), Processor(), examples([([0, 0, 0, 0], None)]), Asked(metrics=["bleu"]))
-    with pytest.raises(UsageError, match="Identity has no labels of its own"):
+    with pytest.raises(UsageError, match="Identity embeds no texts"):
         score_model(TASK, torch.nn.Identity(), Processor(), examples([([0, 0, 0, 0], None)]), Asked())

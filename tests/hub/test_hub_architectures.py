@@ -9,12 +9,14 @@ from hfmm.hub.pipelines import write_index
 from tests.testing import seeded
 
 READY = list(catalogue.ready())
+WORDS = {"text": ["a red star", "a small blue ring"], "padding": True}
 ROWS = [
     {
         "name": row.name,
         "auto": next(auto for auto, _ in row.auto if auto != "AutoBackbone"),  # it takes folders for model names
         "processor": row.processors[0][0],
         "pipeline": row.pipeline,
+        "text": WORDS if {"image-text-retrieval", "zero-shot-image-classification"} & set(row.tasks) else {},
     }
     for row in READY
 ]
@@ -49,7 +51,7 @@ def compute(rows, source, file, remote_code, by_id=True):
         where = f"{source}/{row['name']}"
         model = getattr(transformers, row["auto"]).from_pretrained(where, **settings).eval()
         processor = getattr(transformers, row["processor"]).from_pretrained(where, **settings)
-        inputs = processor(images=pictures, return_tensors="pt")
+        inputs = processor(images=pictures, return_tensors="pt", **row["text"])
         with torch.no_grad():
             output = model(**inputs)
         found = {"inputs": inputs["pixel_values"]}

@@ -24,7 +24,7 @@ def cross_entropy_loss(logits, labels, axis):
     return -log_probabilities[places].mean()
 
 
-def pseudo_code(I_f, T_f, W_i, W_t, t):  # noqa: N803  the figure's names
+def pseudo_code(I_f, T_f, W_i, W_t, t):
     """Figure 3, line by line, after the two encoders."""
     I_e = l2_normalize(np.dot(I_f, W_i), axis=1)
     T_e = l2_normalize(np.dot(T_f, W_t), axis=1)
@@ -41,7 +41,7 @@ def drawn():
     return [generator.normal(size=shape) for shape in shapes]
 
 
-def embedded(I_f, T_f, W_i, W_t):  # noqa: N803
+def embedded(I_f, T_f, W_i, W_t):
     return [normalize(torch.from_numpy(features @ weight), dim=-1) for features, weight in ((I_f, W_i), (T_f, W_t))]
 
 

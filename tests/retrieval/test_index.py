@@ -252,6 +252,11 @@ def test_queries_that_cannot_be_asked_are_refused(index, model):
         index.search(embedder, torch.ones(1, 5), True, "images", 3)
 
 
+def test_a_model_of_pairs_has_no_index(scenes, tmp_path):
+    with pytest.raises(UsageError, match="Letters looks at a picture and a text together: it embeds neither"):
+        build(models.loaded(*models.pairs(), name="vilt"), scenes, DATA, tmp_path / "x", Wanted())
+
+
 def test_captions_longer_than_the_model_takes_are_cut(model, tmp_path):
     picture = Image.new("RGB", (64, 64))
     long = ListExamples([{"image": picture, "captions": ["red circle " * 40]}], {"image": "image", "captions": "texts"})

@@ -10,6 +10,7 @@ from PIL import Image
 import hfmm
 from hfmm.cli import demo
 from hfmm.hub.spaces import folder_of
+from tests.retrieval import models as retrieval_models
 from tests.spaces import vision_models
 
 NAMES = ("show_attend_tell", "show_and_tell")
@@ -63,6 +64,18 @@ def vision_address(files, uploads):
     vision_models.save(files)
     app = demo.import_app(folder_of("vision"))
     page = app.build([app.load(str(files / name), own_code=False) for name in VISION])
+    _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
+    yield url
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def retrieval_address(files, uploads):
+    """The retrieval app, running with a random CLIP."""
+    for part in retrieval_models.clip():
+        part.save_pretrained(files / "clip")
+    app = demo.import_app(folder_of("retrieval"))
+    page = app.build([app.load(str(files / "clip"), own_code=False)])
     _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
     yield url
     page.close(verbose=False)

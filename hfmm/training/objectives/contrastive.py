@@ -13,11 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from hfmm.errors import UsageError
-from hfmm.nn.contrastive import contrastive_loss
+from hfmm.nn.contrastive import contrastive_loss, temperatures
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 
 HIGHEST_SCALE = 100.0  # of cosines; Radford et al. 2021, section 2.5
-TEMPERATURE = "logit_scale"  # as upstream names the parameter
 
 Inputs = Mapping[str, Any]
 
@@ -110,11 +109,6 @@ def pair_loss(model: nn.Module, image_embeds: Tensor, text_embeds: Tensor) -> Te
     if len(scales) != 1:
         raise UsageError(f"{type(model).__name__} has no loss of pairs: the objective `contrastive` cannot train it")
     return contrastive_loss(image_embeds, text_embeds, scales[0])
-
-
-def temperatures(model: nn.Module) -> list[nn.Parameter]:
-    """Its learned temperatures, each the logarithm of what cosines are multiplied by."""
-    return [weight for name, weight in model.named_parameters() if name.rpartition(".")[2] == TEMPERATURE]
 
 
 @torch.no_grad()

@@ -7,13 +7,12 @@ from transformers import CLIPModel, pipeline
 import hfmm
 from hfmm.factory import create_config
 from hfmm.nn.contrastive import contrastive_loss
+from tests.models.alignment.comparing import TOWER, Compares, words
 from tests.models.vision.upstream import parameters
 from tests.testing import Computes, Learns, seeded
 
-TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 
-
-class TestClip(Computes, Learns):
+class TestClip(Compares, Computes, Learns):
     architecture = "clip"
     model_class = CLIPModel
     without_effect = tuple(  # a softmax over keys cannot see their biases
@@ -26,28 +25,6 @@ class TestClip(Computes, Learns):
         return create_config(
             "clip", vision_config={**TOWER, "image_size": 16}, text_config={**TOWER, "max_position_embeddings": 8}
         )
-
-    def inputs(self):
-        with seeded():
-            pixel_values = torch.randn(2, 3, 16, 16)
-        return {"pixel_values": pixel_values, **words([[5, 6, 7], [8, 9]]), "return_loss": torch.tensor(True)}
-
-    @torch.no_grad()
-    def test_a_batch_of_two_equals_two_singles(self):
-        model, inputs = self.model(), self.inputs()
-        together = model(**inputs)
-        for row in range(2):
-            alone = model(**{name: value[row : row + 1] for name, value in inputs.items() if value.ndim})
-            for name in ("image_embeds", "text_embeds"):
-                torch.testing.assert_close(alone[name][0], together[name][row], rtol=1e-4, atol=1e-5)
-
-
-def words(rows):
-    """Texts of the tiny tokenizer: between start (640) and end (641), which also pads."""
-    length = 2 + max(map(len, rows))
-    ids = [[640, *row, *[641] * (length - 1 - len(row))] for row in rows]
-    mask = [[1] * (len(row) + 2) + [0] * (length - 2 - len(row)) for row in rows]
-    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
 
 
 def test_parameters_of_the_published_sizes():
@@ -66,7 +43,9 @@ def test_temperature_starts_at_0_07():
 @torch.no_grad()
 def test_upstreams_loss_is_the_decks():
     model = hfmm.create_model("clip").eval()
-    output = model(torch.tensor([[640, 5, 641], [640, 9, 641], [640, 7, 641]]), torch.rand(3, 3, 64, 64), return_loss=True)
+    output = model(
+        torch.tensor([[640, 5, 641], [640, 9, 641], [640, 7, 641]]), torch.rand(3, 3, 64, 64), return_loss=True
+    )
     expected = contrastive_loss(output.image_embeds, output.text_embeds, model.logit_scale)
     torch.testing.assert_close(output.loss, expected)
 

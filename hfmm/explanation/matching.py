@@ -1,0 +1,211 @@
+"""Classes by their names alone: pictures compared with sentences about each class, and what of that there is to see.
+
+Axes: B pictures, K classes, M templates, D width.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from hfmm.data.examples import Examples
+from hfmm.data.prompts import PHOTO
+from hfmm.errors import UsageError
+from hfmm.explanation.base import Explanation
+from hfmm.explanation.classification import LIKELIEST, bars
+from hfmm.explanation.drawing import INK, MARGIN, PAPER, font, wrap
+from hfmm.explanation.media import enlarged
+from hfmm.explanation.overlay import seen_by
+from hfmm.nn.contrastive import temperatures
+
+PAIRS = 8  # of a matrix, at most
+SCALE = 100.0  # of cosines, where a model has learned none
+CELL, TEXT_WIDTH = 72, 300  # pixels
+COLD, WARM = (247, 249, 252), (44, 108, 176)
+
+
+@runtime_checkable
+class EmbedsTexts(Protocol):
+    """A model whose two towers meet in one space, as upstream's CLIPModel."""
+
+    def get_image_features(self, pixel_values: Tensor) -> Any:
+        """(B, C, H, W) to an output whose `pooler_output` is (B, D)."""
+
+    def get_text_features(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        """(B, L), (B, L) to an output whose `pooler_output` is (B, D)."""
+
+
+class ZeroShotClassifier:
+    """A classifier of pictures whose weights are embedded sentences.
+
+    Attributes:
+        labels: K names.
+        weights: (K, D), unit length: of each class the mean direction of its sentences.
+        scale: What cosines are multiplied by: the model's learned temperature.
+    """
+
+    def __init__(self, model: Any, processor: Any, labels: Sequence[str], templates: Sequence[str] = PHOTO) -> None:
+        """Embed every label in every template.
+
+        Args:
+            model: On its device, in evaluation mode.
+            processor: Its processor.
+            labels: Names of classes, each once.
+            templates: Sentences, each with `{}` where the name goes.
+
+        Raises:
+            UsageError: The model embeds no texts, a label or a template is not one, or a sentence is too long.
+        """
+        if not isinstance(model, EmbedsTexts):
+            raise UsageError(f"{type(model).__name__} embeds no texts: it classifies nothing by names alone")
+        _check(labels, templates)
+        self.model, self.processor, self.labels = model, processor, list(labels)
+        learned = temperatures(model)  # type: ignore[arg-type]
+        self.scale = float(learned[0].detach().exp()) if learned else SCALE
+        sentences = [template.format(label) for label in labels for template in templates]
+        embeds = embed_texts(model, processor, sentences).unflatten(0, (len(labels), len(templates)))  # K M D
+        self.weights = normalize(embeds.mean(1), dim=-1)  # K D
+
+    @torch.inference_mode()
+    def logits(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Cosines times `scale`. B pictures -> (B, K), on the CPU."""
+        return self.scale * embed_pictures(self.model, self.processor, pictures) @ self.weights.T
+
+
+def _check(labels: Sequence[str], templates: Sequence[str]) -> None:
+    repeated = sorted({label for label in labels if list(labels).count(label) > 1})
+    if not labels or repeated:
+        raise UsageError(f"labels that repeat: {', '.join(repeated)}" if repeated else "no labels: name some classes")
+    for template in templates:
+        if template.count("{}") != 1:
+            raise UsageError(f"'{template}' is no template: write {{}} once, where the class goes")
+    if not templates:
+        raise UsageError("no templates: give one at least, such as 'a photo of a {}.'")
+
+
+@torch.inference_mode()
+def embed_texts(model: Any, processor: Any, texts: Sequence[str], batch_size: int = 256) -> Tensor:
+    """Texts by their directions. N of them -> (N, D), unit length, on the CPU.
+
+    Raises:
+        UsageError: A text is longer than the model takes.
+    """
+    longest = processor.tokenizer.model_max_length
+    rows = []
+    for start in range(0, len(texts), batch_size):
+        inputs = processor(text=list(texts[start : start + batch_size]), padding=True, return_tensors="pt")
+        mask = inputs["attention_mask"]
+        if mask.shape[1] > longest:
+            text = texts[start + int(mask.sum(1).argmax())]
+            raise UsageError(
+                f"'{text:.40}...' has {mask.shape[1]} tokens, and the model takes {longest}: shorten the text"
+            )
+        found = model.get_text_features(inputs["input_ids"].to(model.device), mask.to(model.device))
+        rows.append(normalize(found.pooler_output.float(), dim=-1).cpu())
+    return torch.cat(rows)
+
+
+@torch.inference_mode()
+def embed_pictures(model: Any, processor: Any, pictures: Sequence[Image.Image]) -> Tensor:
+    """Pictures by their directions. B of them -> (B, D), unit length, on the CPU."""
+    pixel_values = processor(images=list(pictures), return_tensors="pt")["pixel_values"]
+    found = model.get_image_features(pixel_values.to(model.device, model.dtype))
+    return normalize(found.pooler_output.float(), dim=-1).cpu()
+
+
+def prediction_card(
+    model: Any,
+    processor: Any,
+    image: Image.Image,
+    labels: Sequence[str],
+    templates: Sequence[str] = ("{}",),
+    truth: str | None = None,
+) -> Explanation:
+    """A picture and the likeliest sentences about it as bars (Radford et al. 2021, figure 21).
+
+    Args:
+        model: See [`ZeroShotClassifier`].
+        processor: Its processor.
+        image: Any picture.
+        labels: Names of classes, or whole texts.
+        templates: The bars show the first; all vote.
+        truth: The right label, whose bar is then green, the others red.
+
+    Returns:
+        `data` has `labels` and `probabilities`, the likeliest first, and of `truth` its `rank` among how many.
+    """
+    classifier = ZeroShotClassifier(model, processor, labels, templates)
+    probabilities = classifier.logits([image]).softmax(-1)[0]
+    order = probabilities.argsort(descending=True, stable=True).tolist()
+    names = [labels[place] for place in order]
+    shares = [round(float(probabilities[place]), 6) for place in order]
+    told = [templates[0].format(name) for name in names[:LIKELIEST]]
+    right = None if truth is None else templates[0].format(truth)
+    data: dict[str, Any] = {"labels": names, "probabilities": shares}
+    title = f"{names[0]}, {shares[0]:.3f}"
+    if truth in names:
+        data |= {"rank": names.index(truth) + 1, "of": len(names)}
+        title = f"{truth}: {shares[names.index(truth)]:.1%}, ranked {data['rank']} of {data['of']}"
+    return Explanation(title, bars([seen_by(processor.image_processor, image)], told, shares[:LIKELIEST], right), data)
+
+
+def cosine_matrix(model: Any, processor: Any, pictures: Sequence[Image.Image], texts: Sequence[str]) -> Explanation:
+    """Cosines of all pictures with all texts as a table of colors, pictures over it and texts beside it.
+
+    Args:
+        model: With two towers that meet.
+        processor: Its processor.
+        pictures: Any, a column each.
+        texts: A row each.
+
+    Returns:
+        `data` has `texts` and `cosines`, (texts, pictures).
+    """
+    if not isinstance(model, EmbedsTexts):
+        raise UsageError(f"{type(model).__name__} embeds no texts: there are no cosines to show")
+    cosines = (embed_texts(model, processor, texts) @ embed_pictures(model, processor, pictures).T).numpy()
+    sheet = Image.new("RGB", (TEXT_WIDTH + CELL * len(pictures), CELL * (len(texts) + 1)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for column, picture in enumerate(pictures):
+        small = enlarged(picture, CELL - 4, CELL - 4)
+        sheet.paste(small, (TEXT_WIDTH + column * CELL + (CELL - small.width) // 2, (CELL - small.height) // 2))
+    low, high = float(cosines.min()), float(cosines.max())
+    for row, (text, values) in enumerate(zip(texts, cosines.tolist(), strict=True), 1):
+        lines = wrap(text, TEXT_WIDTH - 2 * MARGIN, 12)[: CELL // 14]
+        draw.multiline_text((MARGIN, row * CELL + MARGIN), "\n".join(lines), INK, font(12))
+        for column, value in enumerate(values):
+            part = (value - low) / max(high - low, 1e-9)
+            color = tuple(round(cold + part * (warm - cold)) for cold, warm in zip(COLD, WARM, strict=True))
+            left, top = TEXT_WIDTH + column * CELL, row * CELL
+            draw.rectangle((left, top, left + CELL - 2, top + CELL - 2), fill=color)
+            draw.text((left + CELL // 4, top + CELL // 3), f"{value:.2f}", PAPER if part > 0.5 else INK, font())
+    data = {"texts": list(texts), "cosines": np.round(cosines, 6).tolist()}
+    own = float(np.diag(cosines).mean()) if len(texts) == len(pictures) else None
+    title = (
+        "cosines" if own is None else f"cosines: {own:.2f} of a pair on average, {cosines.mean():.2f} of any two"
+    )
+    return Explanation(title, sheet, data)
+
+
+def explain_match(
+    model: Any, processor: Any, image: Image.Image, texts: Sequence[str] = (), **options: Any
+) -> Explanation:
+    """Which of some texts fits a picture; see [`prediction_card`], which takes the options.
+
+    Raises:
+        UsageError: There are no texts.
+    """
+    if not texts:
+        raise UsageError("what might the picture show? Give texts to choose from with --text, several times")
+    return prediction_card(model, processor, image, texts, **options)
+
+
+def explain_pairs(model: Any, processor: Any, examples: Examples, count: int = PAIRS, **options: Any) -> Explanation:
+    """The cosine matrix of the first captions and pictures of examples, see [`cosine_matrix`]."""
+    read = [examples[row] for row in range(min(count, len(examples)))]
+    texts = [example["captions"][0] for example in read]
+    return cosine_matrix(model, processor, [example["image"] for example in read], texts, **options)

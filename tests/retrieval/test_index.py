@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import normalize
 
 import hfmm
 from hfmm.data.examples import ListExamples
@@ -114,11 +115,16 @@ def test_a_score_that_is_no_cosine_is_the_models_own(scenes, tmp_path):
         build(model, scenes, DATA, tmp_path / "ivf", Wanted(kind="ivf"))
 
 
-def test_a_score_in_proportion_to_the_cosine_is_taken_as_one():
+@pytest.mark.parametrize("kind", ["cosine", "own"])
+def test_a_score_in_proportion_to_the_cosine_is_taken_as_one(kind):
+    """A dot product is not, where embeddings have lengths."""
+
+    def score(self, images, texts):
+        return 20 * (normalize(images) @ normalize(texts).T if kind == "cosine" else images @ texts.T)
+
     model, processor = models.clip()
-    kind = type("Scaled", (type(model),), {"score": lambda self, images, texts: 20 * images @ texts.T})
-    model.__class__ = kind
-    assert Embedder(model, processor).kind == "cosine"
+    model.__class__ = type("Scaled", (type(model),), {"score": score})
+    assert Embedder(model, processor).kind == kind
 
 
 def test_any_picture_model_finds_pictures(tmp_path):

@@ -1,8 +1,19 @@
-"""A saved model that embeds both."""
+"""A model that embeds both, saved and not, and what it embeds."""
 
 import pytest
 
+import hfmm
 from tests.retrieval import models
+
+
+@pytest.fixture(scope="module")
+def model():
+    return models.loaded(*models.clip())
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return hfmm.load_data(**models.DATA).select(range(models.COUNT))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from hfmm.retrieval.shards import finish, shard_name, write_shard
 KINDS = (exact.EXACT, *approximate.KINDS)
 SHARE = 16_384  # examples of a file, which is what an interruption can lose
 PLAN = "plan.json"  # of an index that is being built
-Report = Callable[[int], None]  # told how many more examples are done
+Report = Callable[[int], object]  # told how many more examples are done
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,7 @@ def build(
     if wanted.kind != exact.EXACT:
         for part in wanted.parts:
             rows = datasets.load_from_disk(str(staged / part))
-            approximate.build(
-                wanted.kind, lambda rows=rows: embeddings(rows), len(rows), about.width, staged / f"{part}.faiss"
-            )
+            approximate.build(wanted.kind, partial(embeddings, rows), len(rows), about.width, staged / f"{part}.faiss")
     write_atomically(staged / ABOUT, replace(about, counts=counts).to_json())
     _move(staged, folder)
     return Index(folder)

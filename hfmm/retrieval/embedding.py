@@ -70,7 +70,7 @@ class Embedder:
         Raises:
             UsageError: It makes no embedding of a picture.
         """
-        self.model = model if isinstance(model, PreTrainedModel) else model.get_base_model()  # of low-rank adapters
+        self.model: Any = model if isinstance(model, PreTrainedModel) else model.get_base_model()  # under adapters
         if isinstance(self.model, ScoresPairs):
             raise UsageError(f"{type(self.model).__name__} looks at a picture and a text together: it embeds neither")
         self.model.eval()

@@ -55,14 +55,16 @@ def ask(index: Index, embedder: Embedder, query: str | Image.Image, part: str, c
     Raises:
         UsageError: The index lacks that part, the model embeds no texts, or the words are more than it takes.
     """
-    from_text = isinstance(query, str)
-    if from_text and not query.strip():
-        raise UsageError("the query is empty: say what to search for")
     rows = index.part(part)
-    embedded = embedder.texts([query]) if isinstance(query, str) else embedder.pictures([query])
+    if isinstance(query, str):
+        if not query.strip():
+            raise UsageError("the query is empty: say what to search for")
+        embedded = embedder.texts([query])
+    else:
+        embedded = embedder.pictures([query])
     wanted = count
     while True:
-        found = index.search(embedder, embedded, from_text, part, wanted)
+        found = index.search(embedder, embedded, isinstance(query, str), part, wanted)
         hits = list(_hits(rows, found.scores[0].tolist(), found.rows[0].tolist()))
         if part == CAPTIONS:
             hits = _different(hits)

@@ -31,7 +31,6 @@ from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
 
-
 WITH_CLASSES = (  # tasks of which a model has an output a class
     "image-classification",
     "object-detection",

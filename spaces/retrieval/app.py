@@ -109,19 +109,14 @@ class Desk:
         if HOLDER not in sentence or len(sentence) > LONGEST:
             raise refusal(f"The sentence needs {HOLDER} where the label goes.")
         with told():
-            return classify(self._finder(model), given(picture), names, sentence)
+            return classify(self.finders[model], given(picture), names, sentence)
 
     def _search(self, query: str | Image.Image, collection: Pictures, model: str) -> Shown:
         if not collection:
             raise refusal("Upload the pictures to search first, or take the example.")
         with told():
-            found: Ranked = search(self._finder(model), query, [picture for _, picture in collection])
+            found: Ranked = search(self.finders[model], query, [picture for _, picture in collection])
         return [(collection[row][1], f"{collection[row][0]}: {score:.2f}") for row, score in found]
-
-    def _finder(self, name: str) -> Finder:
-        if name not in self.finders:
-            raise refusal(f"There is no model '{name}': known are {', '.join(self.finders)}.")
-        return self.finders[name]
 
 
 def given(picture: Image.Image | None) -> Image.Image:

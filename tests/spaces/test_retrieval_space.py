@@ -83,7 +83,6 @@ def test_labels_share_a_picture_as_in_zero_shot_classification(ask):
     [
         ("/search_words", ["", EXAMPLES[:2], CLIP], "Write what to search for first"),
         ("/search_words", ["red", [], CLIP], "Upload the pictures to search first"),
-        ("/search_words", ["red", EXAMPLES[:1], "vit"], "There is no model 'vit'"),
         ("/search_words", ["red circle " * 40, EXAMPLES[:1], CLIP], "has 82 tokens, and the model takes 64"),
         ("/search_words", ["red", EXAMPLES[:1] * 129, CLIP], "These are 129 pictures: the limit is 128"),
         ("/search_picture", [None, EXAMPLES[:2], CLIP], "Upload a picture first"),

@@ -36,7 +36,8 @@ Step = Callable[[], None]
 def create_model() -> CLIPModel:
     """Upstream's, with random weights."""
     tower = {
-        "hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS
+        "hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
+        "hidden_act": "gelu",
     }  # fmt: skip
     words = {"vocab_size": WORDS, "max_position_embeddings": LENGTH, "eos_token_id": WORDS - 1, "bos_token_id": 0}
     vision = {**tower, "image_size": SIDE, "patch_size": PATCH}
@@ -103,7 +104,7 @@ def open_clip_steps(batch: dict[str, Any], device: str) -> dict[str, Step]:
     text = {"context_length": LENGTH, "vocab_size": WORDS, "width": WIDTH, "heads": HEADS, "layers": LAYERS}
     found = {}
     for name, bf16 in (("open_clip", False), ("open_clip, bf16", True)):
-        model = CLIP(embed_dim=WIDTH, vision_cfg=vision, text_cfg=text, quick_gelu=True)
+        model = CLIP(embed_dim=WIDTH, vision_cfg=vision, text_cfg=text)  # with GELU, too
         criterion = ClipLoss()
 
         def loss(model: nn.Module = model, criterion: nn.Module = criterion) -> Tensor:

@@ -4,9 +4,9 @@ Settings:
 
 | setting | what |
 |---|---|
-| `vectors` | "captions", learned by co-occurrence; the baselines "random" and "one_hot"; or a folder, `data.hierarchy` |
+| `vectors` | "captions", learned by co-occurrence; "random" and "one_hot", baselines; or a folder, `data.hierarchy` |
 | `words` | of vectors from captions: `window`, `shift` and `power`, see `hfmm.nn.word_vectors` |
-| `corpus` | data whose captions these are, `name` and `options`; the training data, unseen classes included, by default |
+| `corpus` | data whose captions these are, `name` and `options`; by default the training data with unseen classes |
 | `label_texts` | what to call a label whose name is not made of words |
 | `hierarchy` | what labels are, for scores: "heads" (a red ring is a ring), or a folder; none by default |
 """

@@ -18,7 +18,7 @@ class DeviseConfig(PreTrainedConfig):
         image_feature_size: Width of v, 4,096 for AlexNet.
         vocab_size: Number of words that have a vector.
         word_size: D, width of word vectors, of labels and of what M makes of pictures.
-        loss: "rank" (the paper's), or "softmax", its baseline: over one-hot label vectors M is a classifier's last layer.
+        loss: "rank" (the paper's), or "softmax", its baseline: over one-hot vectors M is a classifier's last layer.
         margin: Of the rank loss.
         negatives: Which wrong labels the rank loss pushes away: the first in random order that violates the margin
             ("first_violation"), "all" of them, or `num_negatives` random ones ("sampled").

@@ -4,6 +4,7 @@ Axes: B pictures, N crops of each, C channels, H height, W width, F features.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
@@ -17,7 +18,7 @@ class PictureTower(nn.Module):
     """
 
     def __init__(
-        self, backbone: nn.Module, map_size: int, pooling: str, window: int = 1, layers: Sequence[int] = ()
+        self, backbone: nn.Module, map_size: int, pooling: str, window: int = 1, layers: Sequence[int] | None = None
     ) -> None:
         """Take a backbone.
 
@@ -26,15 +27,14 @@ class PictureTower(nn.Module):
             map_size: Values that its last map has after pooling: channels, or channels x height x width.
             pooling: "mean" over places, or "flatten", which keeps them apart.
             window: Side of the windows of a max-pool before that; 1 for none.
-            layers: Widths of the fully connected layers.
+            layers: Widths of the fully connected layers; none by default.
         """
         super().__init__()
         self.backbone = backbone
         self.map_size, self.pooling, self.window = map_size, pooling, window
-        self.layers = nn.ModuleList(
-            nn.Linear(before, after) for before, after in zip([map_size, *layers], layers, strict=False)
-        )
-        self.feature_size = layers[-1] if layers else map_size
+        sizes = [map_size, *(layers or ())]
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(sizes))
+        self.feature_size = sizes[-1]
 
     def forward(self, pixel_values: Tensor | None = None, image_features: Tensor | None = None) -> Tensor:
         """Embed pictures.

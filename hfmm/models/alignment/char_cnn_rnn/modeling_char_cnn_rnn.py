@@ -182,8 +182,8 @@ class CharCnnRnnPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, nn.Linear | nn.Conv1d):
             limit = self.config.initializer_range
-            init.uniform_(module.weight, -limit, limit)
-            init.uniform_(module.bias, -limit, limit)
+            for values in module.parameters(recurse=False):
+                init.uniform_(values, -limit, limit)
 
 
 class CharCnnRnnModel(CharCnnRnnPreTrainedModel):

@@ -13,6 +13,7 @@ Axes: N words of a batch without padding, n captions that still speak, B caption
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -125,4 +126,8 @@ class LayerNormLSTM(LayerNormRecurrence):
         return torch.cat([output_gate.sigmoid() * self.cell_norm(cell).tanh(), cell], 1)  # n 2D
 
 
-RECURRENCES = {"gru": LayerNormGRU, "lstm": LayerNormLSTM, "rnn": LayerNormRNN}
+RECURRENCES: dict[str, Callable[[int, int, str], LayerNormRecurrence]] = {
+    "gru": LayerNormGRU,
+    "lstm": LayerNormLSTM,
+    "rnn": LayerNormRNN,
+}

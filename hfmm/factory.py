@@ -17,7 +17,6 @@ from hfmm.nn.byte_pairs import pair_processor
 from hfmm.registration import pipeline_module
 
 Preset = Mapping[str, Mapping[str, Any]]
-TOKENS_STD = 0.02  # Dosovitskiy et al.'s and Fang et al.'s
 FROM_CORPUS: dict[str, Callable[..., Any]] = {"CLIPProcessor": pair_processor}  # upstream's, which cannot build one
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -179,7 +178,7 @@ def _begin(model: PreTrainedModel) -> None:
     model.requires_grad_(True)
     for parameter in model.parameters():
         if not parameter.is_meta and parameter.dim() > 2 and not parameter.any():
-            nn.init.trunc_normal_(parameter, std=TOKENS_STD)
+            nn.init.trunc_normal_(parameter, std=model.config.initializer_range)
 
 
 def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | None = None, **overrides: Any) -> Any:

@@ -112,3 +112,24 @@ class Bundles(Architecture):
                 assert type(getattr(transformers, auto).from_pretrained(folder)) is self.model_class
         if isinstance(self, Processes):
             assert type(transformers.AutoProcessor.from_pretrained(folder)) is self.processor_class
+
+
+class BundlesProcessor(Bundles):
+    """Code of the processor, too, where pictures and texts go in side by side."""
+
+    def processor(self) -> Any:
+        """A small one."""
+        raise AssertionError(f"{type(self).__name__} must define processor()")
+
+    def test_published_its_processor_loads_without_hfmm(self, tmp_path):
+        folder = self.published(tmp_path / "published")
+        self.processor().save_pretrained(folder)
+        bundle(folder)
+        inputs = {name: value.contiguous() for name, value in self.inputs().items() if isinstance(value, Tensor)}
+        save_file(inputs, tmp_path / "inputs")
+        answer = bare().ask(
+            where=str(folder), auto="AutoModel", inputs=str(tmp_path / "inputs"), outputs=str(tmp_path / "outputs"),
+            processor="AutoProcessor",
+        )  # fmt: skip
+        assert answer["processor"].startswith("transformers_modules.")
+        assert answer["processor"].endswith(f".{type(self.processor()).__name__}")

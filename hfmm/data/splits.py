@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from hfmm.data.examples import Examples
+from hfmm.data.examples import Examples, Selection
 from hfmm.errors import DataError, UsageError, unknown
 
 _PART = re.compile(r"(?P<split>[^\[\]]+)(?:\[(?P<first>-?\d+%?)?:(?P<last>-?\d+%?)?\])?")
@@ -55,6 +55,6 @@ def without_classes(examples: Examples, names: Sequence[str]) -> Examples:
     labels = list(examples.column("label"))
     if len(labels) != len(examples):
         raise DataError(f"{examples.name}: {len(examples) - len(labels)} rows have no readable class to leave out by")
-    kept = examples.select(row for row, label in enumerate(labels) if label not in left_out)
+    kept = Selection(examples, [row for row, label in enumerate(labels) if label not in left_out])
     kept.unseen_labels = tuple(names)
     return kept

@@ -17,6 +17,7 @@ from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
 from hfmm.explanation.segmentation import segment, shares
 from hfmm.explanation.verification import embed
+from hfmm.explanation.zero_shot import nearest_labels
 from hfmm.loading import Loaded, load
 
 Rows = list[dict[str, Any]]
@@ -116,6 +117,15 @@ def _classified(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _named(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture the labels that lie nearest, with their cosines."""
+    rows = []
+    for path in _pictures(loaded, wanted):
+        labels, cosines = nearest_labels(loaded.model, loaded.processor, _read(path), wanted.count)
+        rows.append({"image": str(path), "predictions": labels, "scores": cosines})
+    return rows
+
+
 def _compared(loaded: Loaded, wanted: Wanted) -> Rows:
     """Of each picture the others, the most alike first, with their cosines."""
     paths = _pictures(loaded, wanted)
@@ -198,6 +208,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "image-segmentation": _segmented,
     "image-text-retrieval": _matched,
     "unconditional-image-generation": _drawn,
+    "zero-shot-image-classification": _named,
 }
 
 

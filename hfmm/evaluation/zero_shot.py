@@ -1,6 +1,6 @@
 """Scores models that choose among labels of which some were never seen.
 
-Frome et al. (2013) rank the unseen labels alone (DeViSE-0, here `unseen_`), and among all (DeViSE+1K, `unseen_among_all_`).
+Frome et al. (2013) rank unseen labels alone (DeViSE-0, here `unseen_`), and among all (DeViSE+1K, `unseen_among_all_`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,8 +90,8 @@ def scores_of_parts(
         parents: The hierarchy, or nothing.
 
     Returns:
-        Keys of `zero_shot`; with unseen labels, where there are examples, `seen_` among the seen labels, `unseen_` among
-        the unseen ones, and `unseen_among_all_`.
+        Keys of `zero_shot`; with unseen labels, where there are examples, `seen_` among the seen labels, `unseen_`
+        among the unseen ones, and `unseen_among_all_`.
     """
     scores = _scores(rankings, truths, parents)
     if not unseen:

@@ -17,6 +17,7 @@ from hfmm.explanation.matching import explain_match, explain_pairs
 from hfmm.explanation.pretext import explain_pretext
 from hfmm.explanation.segmentation import explain_segmentation
 from hfmm.explanation.verification import explain_face
+from hfmm.explanation.zero_shot import explain_label
 
 if TYPE_CHECKING:
     from hfmm.data.examples import Examples
@@ -75,6 +76,7 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-segmentation": explain_segmentation,
     RETRIEVAL: explain_match,
     "unconditional-image-generation": explain_generator,
+    "zero-shot-image-classification": explain_label,
 }
 WITH_CODES = (  # tasks whose models look at pictures alone
     "image-classification",

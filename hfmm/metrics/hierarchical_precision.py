@@ -1,4 +1,4 @@
-"""Hierarchical precision: whether the best labels are right, or at least near to what is right in a hierarchy of labels.
+"""Hierarchical precision: whether the best labels are right, or at least near to what is right in a hierarchy.
 
 For each k the labels that count as right are the true one and those nearest to it: the radius around it grows until at
 least k labels lie inside (Frome et al., NIPS 2013, appendix).
@@ -48,7 +48,9 @@ class HierarchicalPrecision(InMemoryMetric):
         for number, ranking in enumerate(predictions, first):
             named = isinstance(ranking, Sequence) and not isinstance(ranking, str)
             if not named or not all(isinstance(name, str) for name in ranking) or not ranking:
-                raise DataError(f"prediction {number} is {ranking!r:.60}: give the names of all labels, likeliest first")
+                raise DataError(
+                    f"prediction {number} is {ranking!r:.60}: give the names of all labels, likeliest first"
+                )
 
     def _checked_references(self, references: list[Any], first: int) -> list[Any]:
         for number, name in enumerate(references, first):
@@ -92,9 +94,7 @@ def edges(parents: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
     return neighbors
 
 
-def correct_set(
-    truth: str, labels: Sequence[str], neighbors: Mapping[str, set[str]], size: int
-) -> frozenset[str]:
+def correct_set(truth: str, labels: Sequence[str], neighbors: Mapping[str, set[str]], size: int) -> frozenset[str]:
     """The labels within the smallest radius around the true one that holds at least `size` of them.
 
     Args:

@@ -10,7 +10,7 @@ INPUTS = """
 Args:
     predictions: of each example the names of all labels, the likeliest first
     references: the name of the true label; one that is not among the labels is never found
-    parents: of each node of a hierarchy the nodes above it, by name; labels are nodes; without, no hierarchical precision
+    parents: of each node of a hierarchy the nodes above it, by name; labels are nodes. Without, there are hits alone
 Returns:
     hit_1, _2, _5, _10 and _20, as far as there are so many labels, and as many of hierarchical_precision
 """

@@ -1,4 +1,4 @@
-"""The processor of models of pictures and texts side by side: the captioners' tokenizer, with texts as they are given."""
+"""The processor of models of pictures and texts side by side: the captioners' tokenizer, for texts that are given."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -22,7 +22,8 @@ def cooccurrences(sentences: Iterable[Sequence[int]], num_words: int, window: in
         window: On each side; it does not cross the end of a sentence.
     """
     counts = torch.zeros(num_words * num_words)
-    flat, lengths = [], []
+    flat: list[int] = []
+    lengths: list[int] = []
     for sentence in sentences:
         flat += sentence
         lengths.append(len(sentence))

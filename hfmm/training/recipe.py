@@ -19,8 +19,8 @@ T = TypeVar("T")
 class DataSection:
     """What goes in. `options` go to the source (`size`, `objects`, ...), `columns` map its columns.
 
-    Where a loss compares pictures, a batch is of `batch_size` labels with `per_label` examples of each. Training sees no
-    examples of the classes `unseen`, by name, and where there are such, none without a class.
+    Where a loss compares pictures, a batch is of `batch_size` labels with `per_label` examples of each. Training sees
+    no examples of the classes `unseen`, by name, and where there are such, none without a class.
     """
 
     name: str = "scenes"

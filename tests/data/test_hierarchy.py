@@ -14,7 +14,13 @@ from tests.testing import shared_data
 
 TREE = Hierarchy(
     {"n0": [], "n1": ["n0"], "n2": ["n1"], "n3": ["n1"], "n4": ["n0"]},
-    {"n0": ["entity"], "n1": ["cat", "true cat"], "n2": ["tabby", "tabby cat"], "n3": ["tiger cat"], "n4": ["big cat", "cat"]},
+    {
+        "n0": ["entity"],
+        "n1": ["cat", "true cat"],
+        "n2": ["tabby", "tabby cat"],
+        "n3": ["tiger cat"],
+        "n4": ["big cat", "cat"],
+    },
 )
 
 

@@ -41,7 +41,7 @@ def test_labels_of_two_words_are_the_mean_of_their_words():
 
 
 def test_a_label_without_a_vector_must_be_unseen_and_is_then_none_of_the_models():
-    with pytest.raises(UsageError, match="label 'greenstar' has no vector: say in objective.label_texts"):
+    with pytest.raises(UsageError, match=r"label 'greenstar' has no vector: say in objective\.label_texts"):
         prepared(unseen=())
     model, objective, _ = prepared()
     assert list(model.config.id2label.values()) == list(NAMES[:3])
@@ -62,7 +62,12 @@ def test_the_baselines_vectors():
 
 
 def test_vectors_of_a_hierarchy_are_pooled(tmp_path):
-    rows = [("n0", "thing", []), ("n1", "red ring", ["n0"]), ("n2", "ring of gold", ["n1"]), ("n3", "blue ring", ["n0"])]
+    rows = [
+        ("n0", "thing", []),
+        ("n1", "red ring", ["n0"]),
+        ("n2", "ring of gold", ["n1"]),
+        ("n3", "blue ring", ["n0"]),
+    ]
     lines = [json.dumps({"wnid": wnid, "name": name, "parents": parents}) for wnid, name, parents in rows]
     (tmp_path / "is_a.jsonl").write_text("\n".join(lines))
     vectors = torch.eye(8)[:2].tolist()
@@ -73,7 +78,7 @@ def test_vectors_of_a_hierarchy_are_pooled(tmp_path):
         "n0": [], "n1": ["n0"], "n3": ["n0"], "red ring": ["n1"], "blue ring": ["n3"],
     }  # fmt: skip
     pq.write_table(pa.table({"wnid": ["n2", "n3"], "vector": torch.eye(2).tolist()}), tmp_path / "vectors.parquet")
-    with pytest.raises(UsageError, match="have 2 dimensions: model.word_size is 8"):
+    with pytest.raises(UsageError, match=r"have 2 dimensions: model\.word_size is 8"):
         prepared(NAMES[:2], (), vectors=str(tmp_path))
 
 
@@ -88,9 +93,8 @@ def test_a_turn_is_a_sum_over_pictures_among_the_models_labels():
 
 
 def test_a_run_learns_words_from_captions_and_labels_can_be_added_to_it(tmp_path):
-    settings = {
-        "objective.corpus.options.size": 30, "evaluation.size": 20, "data.workers": 0, "players.model.precision": "fp32",
-    }  # fmt: skip
+    settings = {"objective.corpus.options.size": 30, "evaluation.size": 20, "data.workers": 0}
+    settings["players.model.precision"] = "fp32"
     run = hfmm.train("devise", output_dir=tmp_path / "run", max_steps=2, batch_size=4, overrides=settings, quiet=True)
     assert set(run.metrics) >= {"hit_1", "hit_20", "seen_hit_5", "hierarchical_precision_5"}
     row = hfmm.evaluate(tmp_path / "run", split="test_heldout", limit=20)[-1]

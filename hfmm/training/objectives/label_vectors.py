@@ -4,9 +4,9 @@ Settings:
 
 | setting | what |
 |---|---|
-| `vectors` | "captions": learned from captions by co-occurrence; "random" and "one_hot", the baselines; or a folder, see `hfmm.data.hierarchy` |
+| `vectors` | "captions", learned by co-occurrence; "random" and "one_hot", baselines; or a folder, `data.hierarchy` |
 | `words` | of vectors from captions: `window`, `shift` and `power`, see `hfmm.nn.word_vectors` |
-| `corpus` | data whose training captions these are: `name` and `options`; the training data by default |
+| `corpus` | data whose captions these are, `name` and `options`; by default the training data with unseen classes |
 | `label_texts` | what to call a label whose name is not made of words |
 | `hierarchy` | what labels are, for scores: "heads" (a red ring is a ring), or a folder; none by default |
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from hfmm import data
-from hfmm.data.examples import Examples
+from hfmm.data.examples import Examples, Selection
 from hfmm.data.hierarchy import heads, pooled_vectors, read_hierarchy, read_vectors
 from hfmm.errors import UsageError, unknown
 from hfmm.training.objectives.base import Objective, StepContext, Turn
@@ -80,14 +80,16 @@ class LabelVectors(Objective):
         if source == ONE_HOT:
             seen = [number for number, name in enumerate(names) if name not in dataset.unseen_labels]
             if len(seen) > width:
-                raise UsageError(f"{len(seen)} labels need a word_size of as many, not {width}: model.word_size={len(seen)}")
+                raise UsageError(
+                    f"{len(seen)} labels need a word_size of as many, not {width}: model.word_size={len(seen)}"
+                )
             vectors = torch.zeros(len(names), width)
             vectors[seen] = one_hot(torch.arange(len(seen)), width).float()
             return vectors
         texts = [self.settings.get("label_texts", {}).get(name, name) for name in names]
         if source == CAPTIONS:
             corpus = self.settings.get("corpus")
-            told = data.load(corpus["name"], **corpus.get("options", {})) if corpus else dataset
+            told = data.load(corpus["name"], **corpus.get("options", {})) if corpus else whole(dataset)
             model.set_words(vectors_of_captions(told, processor, width, self.settings.get("words", {})))
             ids = processor(text=texts, padding=True, return_tensors="pt")["input_ids"].to(model.device)
             found: Tensor = model.get_text_features(ids).pooler_output.cpu()
@@ -106,3 +108,8 @@ class LabelVectors(Objective):
         if where in (None, "heads"):
             return heads(names) if where else None
         return read_hierarchy(where).parents_of(names)
+
+
+def whole(examples: Examples) -> Examples:
+    """The examples before classes were left out of them: words may be read that no picture is shown of."""
+    return examples.base if isinstance(examples, Selection) and examples.unseen_labels else examples

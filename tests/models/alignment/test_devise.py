@@ -12,7 +12,7 @@ from hfmm.models.alignment.devise.modeling_devise import DeviseModel, rank_loss
 from hfmm.models.alignment.devise.processing_devise import DeviseProcessor
 from hfmm.training.optim import freeze
 from tests.testing import ModelTests, descend, seeded
-from tests.testing_hub import Bundles
+from tests.testing_hub import BundlesProcessor
 
 TOWER = {"model_type": "hfmm_small_cnn", "hidden_sizes": [8, 16]}
 TINY = {"vision_config": TOWER, "image_feature_size": 16, "vocab_size": 12, "word_size": 6, "num_labels": 5}
@@ -28,9 +28,12 @@ def tiny(**fields):
         return DeviseModel(DeviseConfig(**TINY | fields))
 
 
-class TestDevise(ModelTests, Bundles):
+class TestDevise(ModelTests, BundlesProcessor):
     architecture = "devise"
     model_class = DeviseModel
+
+    def processor(self):
+        return DeviseProcessor.from_corpus(NAMES, image_size=16)
 
     def config(self):
         return DeviseConfig(**TINY, negatives="all")

@@ -18,13 +18,13 @@ class DeviseConfig(PreTrainedConfig):
         image_feature_size: Width of v, 4,096 for AlexNet.
         vocab_size: Number of words that have a vector.
         word_size: D, width of word vectors, of labels and of what M makes of pictures.
-        loss: "rank" (the paper's), or "softmax", its baseline: with one-hot label vectors M is a classifier's last layer.
+        loss: "rank" (the paper's), or "softmax", its baseline: over one-hot vectors M is a classifier's last layer.
         margin: Of the rank loss.
         negatives: Which wrong labels the rank loss pushes away: the first in random order that violates the margin
             ("first_violation"), "all" of them, or `num_negatives` random ones ("sampled").
         num_negatives: Of "sampled".
         unseen_labels: Names of labels that training has no pictures of, and so does not push away either.
-        label_parents: What labels are, by name: a node to the nodes above it, in a hierarchy that scores can be made by.
+        label_parents: What labels are, by name: a node to the nodes above it, a hierarchy that scores can be made by.
     """
 
     model_type = "hfmm_devise"

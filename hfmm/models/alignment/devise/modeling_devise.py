@@ -129,6 +129,10 @@ class DeviseModel(DevisePreTrainedModel):
         self.config.label2id = {name: number for number, name in enumerate(names)}
         self.config.unseen_labels = [name for name in self.config.unseen_labels if name in names]
 
+    def rate_labels(self, pixel_values: Tensor) -> Tensor:
+        """How near the labels lie to pictures. (B, 3, height, width) -> cosines (B, K)."""
+        return self.score(self.get_image_features(pixel_values).pooler_output, self.label_vectors)
+
     def label_hierarchy(self) -> dict[str, list[str]]:
         """A node to the nodes above it, of which labels are leaves or others; empty where there is none."""
         return self.config.label_parents or {}
@@ -206,8 +210,9 @@ class DeviseModel(DevisePreTrainedModel):
             kwargs: Not read; what transformers passes to every model.
 
         Returns:
-            `image_embeds` (B, D), M v(image), whose length is free, `logits_per_image` (B, K) of the labels, or (B, N) of
-            texts, and `loss`, mean over pictures; with texts also `text_embeds` (N, D), unit length, `logits_per_text`.
+            `image_embeds` (B, D), M v(image), whose length is free, `logits_per_image` (B, K) of the labels, or (B, N)
+            of texts, and `loss`, mean over pictures; with texts also `text_embeds` (N, D), unit length, and
+            `logits_per_text`.
         """
         image_embeds = self.get_image_features(pixel_values).pooler_output
         if input_ids is None:

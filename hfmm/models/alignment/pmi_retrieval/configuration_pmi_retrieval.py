@@ -14,19 +14,19 @@ class PmiRetrievalConfig(PreTrainedConfig):
 
     Args:
         picture_features: psi: shares of the pixels in bins of colors ("rgb_bins"), the likeliest class of a picture
-            ("labels"), the classes of the objects in it ("objects"), or the activations before the last layer ("codes").
+            ("labels"), the classes of objects in it ("objects"), or the activations before the last layer ("codes").
         num_bins: Of colors.
         bins: Centers by k-means over the training pixels ("kmeans"), or on a "grid", whose side is the cube root.
         vision_config: The classifier, detector or network of the other features.
         code_size: Width of "codes".
-        threshold: A feature occurs in a picture where it is greater: of a share of pixels, of a score, of an activation.
+        threshold: A feature occurs in a picture where it is greater: a share of pixels, a score, an activation.
         text_features: omega: how often each word occurs ("bag_of_words"), or the sum of "word_vectors".
         vocab_size: Number of words, the four special ones included.
         word_size: Width of word vectors.
         count: In how many "documents" features and words occur (the deck's), or how often ("tokens").
         measure: What theta is made of counts by, see [`association`].
-        loss: For theta that is learned: the cross-entropy of P(X|Y), which picture a text is of ("image_given_text"), of
-            P(Y|X) ("text_given_image"), of both ("joint"), or their "hinge".
+        loss: For theta that is learned: the cross-entropy of P(X|Y), which picture a text is of ("image_given_text"),
+            of P(Y|X) ("text_given_image"), of both ("joint"), or their "hinge".
         learn_temperature: Scores are scaled by a learned number before the softmax, as CLIP's.
     """
 
@@ -56,14 +56,14 @@ class PmiRetrievalConfig(PreTrainedConfig):
 
     @property
     def num_picture_features(self) -> int:
-        """n."""
+        """N."""
         if self.picture_features in ("labels", "objects"):
             return int(self.vision_config.num_labels)  # type: ignore[union-attr, arg-type]
         return self.num_bins if self.picture_features == "rgb_bins" else self.code_size
 
     @property
     def num_text_features(self) -> int:
-        """m."""
+        """M."""
         return self.vocab_size if self.text_features == "bag_of_words" else self.word_size
 
     def validate_architecture(self) -> None:

@@ -1,7 +1,7 @@
 """PMI retrieval and ImSearch (J. Thomason, CSCI 566, lecture 8): what is seen, by the company it keeps in words.
 
-Features a of a picture and b of a text are compared by a matrix theta, one number a feature and word, which is counted in
-pictures and their captions (no gradient), or learned so that a text finds its picture among distractors.
+Features a of a picture and b of a text are compared by a matrix theta, one number a feature and word, which is counted
+in pictures and their captions (no gradient), or learned so that a text finds its picture among distractors.
 
 Axes: B batch, I pictures, N texts, T words of a text, P pixels, n features of a picture, m features of a text.
 
@@ -75,16 +75,16 @@ def color_means(pixels: Tensor, count: int, seed: int = 0) -> Tensor:
 
 
 def association(pairs: Tensor, pictures: Tensor, words: Tensor, total: Tensor, measure: str) -> Tensor:
-    """theta from counts; 0 for what never occurred together.
+    """Theta from counts; 0 for what never occurred together.
 
     Args:
         pairs: (n, m), N_ij, how often feature i and word j occurred together.
         pictures: (n,), N_i.
         words: (m,), N_j.
         total: (), N, all pairs of a picture and a text.
-        measure: "cooccurrence" N_ij / (N_i + N_j), at most 1/2, "dice" (twice that), "jaccard" N_ij / (N_i + N_j - N_ij),
-            "pmi" log N_ij N / (N_i N_j), "ppmi" (where that is positive), "image_given_text" N_ij / N_j, and
-            "text_given_image" N_ij / N_i.
+        measure: "cooccurrence" N_ij / (N_i + N_j), at most 1/2, "dice" (twice that), "jaccard"
+            N_ij / (N_i + N_j - N_ij), "pmi" log N_ij N / (N_i N_j), "ppmi" (where that is positive), "image_given_text"
+            N_ij / N_j, and "text_given_image" N_ij / N_i.
 
     Returns:
         (n, m).
@@ -186,7 +186,7 @@ class PmiRetrievalModel(PmiRetrievalPreTrainedModel):
     # Features
 
     def picture_features(self, pixel_values: Tensor) -> Tensor:
-        """psi. (B, 3, H, W) -> (B, n), none below zero but of codes."""
+        """Psi. (B, 3, H, W) -> (B, n), none below zero but of codes."""
         kind = self.config.picture_features
         if kind == "rgb_bins":
             return bin_counts(pixel_values, self.centers) / pixel_values[0, 0].numel()
@@ -201,7 +201,7 @@ class PmiRetrievalModel(PmiRetrievalPreTrainedModel):
             return (scores.amax(1) > self.config.threshold).to(pixel_values.dtype)
 
     def text_features(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """omega. (B, T) -> (B, m); special words do not count."""
+        """Omega. (B, T) -> (B, m); special words do not count."""
         dtype = self.theta.weight.dtype
         if self.config.text_features == "word_vectors":
             return self.word_vectors[input_ids].sum(1)
@@ -245,7 +245,7 @@ class PmiRetrievalModel(PmiRetrievalPreTrainedModel):
 
     @torch.no_grad()
     def settle(self, measure: str | None = None) -> None:
-        """Make theta of the counts, by the configuration's measure or another one, which is then the configuration's."""
+        """Make theta of the counts, by the configuration's measure or another one, which is then its."""
         self.config.measure = measure or self.config.measure
         counts = self.pair_counts, self.picture_counts, self.word_counts, self.num_pairs
         self.theta.weight.copy_(association(*counts, self.config.measure).T)

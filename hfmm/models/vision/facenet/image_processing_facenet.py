@@ -6,7 +6,6 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from transformers import BatchFeature, CLIPImageProcessorPil
 from transformers.processing_utils import ImagesKwargs
@@ -14,20 +13,15 @@ from transformers.processing_utils import ImagesKwargs
 MOST_TURN, MOST_ZOOM, MOST_SHIFT = 10.0, 0.1, 0.06  # degrees; shares of the size
 MOST_LIGHT, MOST_CONTRAST = 0.15, 0.25  # shares of white, and of one
 
-LEAST_DEVIATION = 1e-3  # a picture of one color stays one
-
 
 class FaceKwargs(ImagesKwargs, total=False):
     """What the image processor keeps beside the settings of all.
 
     Attributes:
         do_mirror: Whether training sees mirrored pictures: faces stay faces, digits do not stay digits.
-        do_standardize: Give every picture mean 0 and standard deviation 1, so that light and contrast of a photograph
-            do not tell who is on it.
     """
 
     do_mirror: bool
-    do_standardize: bool
 
 
 class FacenetImageProcessor(CLIPImageProcessorPil):
@@ -38,7 +32,6 @@ class FacenetImageProcessor(CLIPImageProcessorPil):
     default_to_square = True
     do_center_crop = False
     do_mirror = True
-    do_standardize = False
 
     def preprocess(self, images: Any, *args: Any, seeds: Sequence[int] | None = None, **kwargs: Any) -> BatchFeature:
         """Prepare pictures.
@@ -50,15 +43,9 @@ class FacenetImageProcessor(CLIPImageProcessorPil):
             kwargs: Of every image processor.
         """
         mirror = kwargs.pop("do_mirror", self.do_mirror)
-        standardize = kwargs.pop("do_standardize", self.do_standardize)
         if seeds is not None:
             images = [varied(image, Random(seed), mirror) for image, seed in zip(images, seeds, strict=True)]
-        prepared = super().preprocess(images, *args, **kwargs)
-        if standardize:
-            pixels = prepared["pixel_values"]  # B 3 H W
-            deviation, mean = torch.std_mean(pixels, dim=(1, 2, 3), keepdim=True)  # B 1 1 1
-            prepared["pixel_values"] = (pixels - mean) / deviation.clamp(min=LEAST_DEVIATION)
-        return prepared
+        return super().preprocess(images, *args, **kwargs)
 
 
 def varied(image: Image.Image, random: Random, mirror: bool) -> Image.Image:

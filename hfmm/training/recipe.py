@@ -103,11 +103,15 @@ class LoggingSection:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run. `name` is that of the file it came from."""
+    """Everything that decides a run.
+
+    `name` is that of the file it came from; `task` is one of the architecture's, the first by default.
+    """
 
     architecture: str
     name: str = "default"
     preset: str = "tiny"
+    task: str | None = None
     model: dict[str, Any] = field(default_factory=dict)
     processor: dict[str, Any] = field(default_factory=dict)
     data: DataSection = field(default_factory=DataSection)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hfmm.factory import ready_row
-from hfmm.training.build import Built, build, make_accelerator, parts_table, set_training
+from hfmm.training.build import Built, build, make_accelerator, set_training
 from hfmm.training.flags import recipe_of
 from hfmm.training.objectives.base import Fit
+from hfmm.training.parts import parts_table
 from hfmm.training.run import loader
 
 STEPS = 3  # the first is not timed

@@ -103,10 +103,7 @@ class LoggingSection:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run.
-
-    `name` is that of the file it came from; `task` is one of the architecture's, the first by default.
-    """
+    """Everything that decides a run. `name` is its file's, `task` one of the architecture's, by default the first."""
 
     architecture: str
     name: str = "default"

@@ -21,10 +21,11 @@ from hfmm.factory import picture_size, ready_row
 from hfmm.loading import Loaded, load
 from hfmm.results import add_result
 from hfmm.training import pictures
-from hfmm.training.build import Built, build, make_accelerator, parts_table, set_training, task_of
+from hfmm.training.build import Built, build, make_accelerator, set_training, task_of
 from hfmm.training.flags import default_directory, recipe_of
 from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.objectives.base import Fit
+from hfmm.training.parts import parts_table
 from hfmm.training.state import Progress, RunDirectory
 
 SETTLING = 0.5  # seconds

@@ -11,7 +11,9 @@ def run(words: Sequence[str]) -> int:
     parser = Parser("predict", "Predictions for one picture, several, or a folder of them.", json=True)
     parser.add_argument("run", help="a run directory or a Hub repository")
     parser.add_argument("--image", nargs="+", default=[], help="pictures, or folders of pictures")
-    parser.add_argument("--text", nargs="+", default=[], help="how the caption starts, or texts to compare with")
+    parser.add_argument(
+        "--text", nargs="+", action="extend", default=[], help="how the caption starts, or texts to compare with"
+    )
     parser.add_argument("--num-return-sequences", type=int, default=1)
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
     parser.add_argument(

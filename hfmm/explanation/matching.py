@@ -185,9 +185,7 @@ def cosine_matrix(model: Any, processor: Any, pictures: Sequence[Image.Image], t
             draw.text((left + CELL // 4, top + CELL // 3), f"{value:.2f}", PAPER if part > 0.5 else INK, font())
     data = {"texts": list(texts), "cosines": np.round(cosines, 6).tolist()}
     own = float(np.diag(cosines).mean()) if len(texts) == len(pictures) else None
-    title = (
-        "cosines" if own is None else f"cosines: {own:.2f} of a pair on average, {cosines.mean():.2f} of any two"
-    )
+    title = "cosines" if own is None else f"cosines: {own:.2f} of a pair on average, {cosines.mean():.2f} of any two"
     return Explanation(title, sheet, data)
 
 

@@ -19,22 +19,12 @@ from transformers import PreTrainedModel
 
 from hfmm.errors import UsageError
 from hfmm.explanation.codes import extract_codes
+from hfmm.explanation.matching import EmbedsTexts
 
 BATCH_SIZE = 100
 COSINE, OWN = "cosine", "own"
 UNIT = 1e-2  # how far a length may be from one
 UNLIMITED = 10**9  # and more is what tokenizers call a length that has no limit
-
-
-@runtime_checkable
-class EmbedsBoth(Protocol):
-    """A model whose two towers meet in one space."""
-
-    def get_image_features(self, pixel_values: Tensor) -> Any:
-        """(B, C, H, W) to an output whose `pooler_output` is (B, D)."""
-
-    def get_text_features(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
-        """(B, T), (B, T) to an output whose `pooler_output` is (B, D)."""
 
 
 @runtime_checkable
@@ -75,7 +65,7 @@ class Embedder:
             raise UsageError(f"{type(self.model).__name__} looks at a picture and a text together: it embeds neither")
         self.model.eval()
         self.processor = processor
-        self.takes_texts = isinstance(self.model, EmbedsBoth)
+        self.takes_texts = isinstance(self.model, EmbedsTexts)
         self.kind = OWN
         gray = self.pictures([Image.new("RGB", (64, 64), "gray")])
         self.width = gray.shape[1]

@@ -1,4 +1,4 @@
-"""How many parameters the parts of a model have."""
+"""Parameters by part, for a person."""
 
 import torch
 from torch import nn

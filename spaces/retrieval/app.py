@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))  # a publis
 import gradio as gr  # after the lines above, which it and the others need
 import serving
 from PIL import Image
-from retrieval import HOLDER, Finder, Ranked, classify, entry, load, search
+from retrieval import Finder, Ranked, classify, entry, load, search
 from serving import MAX_RUNNING, by_name, serve
 from uploads import guarded, guarded_several, refusal
 
@@ -103,11 +103,6 @@ class Desk:
         names = [name for name in names if name]
         if not 2 <= len(names) <= LABELS:
             raise refusal(f"This takes 2 to {LABELS} labels, one a line.")
-        repeated = next((name for name in names if names.count(name) > 1), None)
-        if repeated is not None:
-            raise refusal(f"The label '{repeated}' is there more than once.")
-        if HOLDER not in sentence or len(sentence) > LONGEST:
-            raise refusal(f"The sentence needs {HOLDER} where the label goes.")
         with told():
             return classify(self.finders[model], given(picture), names, sentence)
 
@@ -191,7 +186,9 @@ def label_tab(desk: Desk, names: list[str]) -> None:
             if EXAMPLES:
                 gr.Examples([[str(path)] for path in EXAMPLES[:4]], [picture], api_visibility="private")
             labels = gr.Textbox(label="Labels, one a line", value="red circle\nblue square", lines=5, elem_id="labels")
-            sentence = gr.Textbox(label=f"Sentence, with {HOLDER} for the label", value="a {}", elem_id="sentence")
+            sentence = gr.Textbox(
+                label="Sentence, with {} for the label", value="a {}", elem_id="sentence", max_length=LONGEST
+            )
             model = gr.Dropdown(names, value=names[0], label="Model", elem_id="labeler")
             ask = gr.Button("Label", variant="primary", elem_id="ask_label")
         with gr.Column(scale=3, min_width=280):

@@ -10,11 +10,11 @@ from serving import name_of, place
 from transformers import AutoModel, AutoProcessor
 
 from hfmm.errors import UsageError
-from hfmm.retrieval.embedding import Embedder, EmbedsBoth
+from hfmm.explanation.matching import EmbedsTexts, ZeroShotClassifier
+from hfmm.retrieval.embedding import Embedder
 from hfmm.retrieval.exact import best_of
 
 BATCH = 32  # pictures embedded at once
-HOLDER = "{}"  # where a label goes in a sentence
 
 Ranked = list[tuple[int, float]]  # place in the collection and score, best first
 
@@ -45,7 +45,7 @@ def entry(model: Any, processor: Any, where: str) -> Finder:
     Raises:
         UsageError: It does not embed both pictures and words.
     """
-    if not isinstance(model, EmbedsBoth):
+    if not isinstance(model, EmbedsTexts):
         raise UsageError(f"{where} does not embed pictures and words: this app is for models that do")
     return Finder(name_of(model, where), Embedder(model, processor))
 
@@ -61,14 +61,7 @@ def search(finder: Finder, query: str | Image.Image, pictures: Sequence[Image.Im
 
 
 def classify(finder: Finder, picture: Image.Image, labels: Sequence[str], sentence: str) -> dict[str, float]:
-    """The share of each label, from the scores of the picture with a sentence that holds it.
-
-    Scores are scaled as in training, where the model has learned a scale.
-    """
-    sentences = [sentence.replace(HOLDER, label) for label in labels]
-    embeds = finder.embedder.pictures([picture])
-    scores = finder.embedder.score(embeds, finder.embedder.texts(sentences), from_text=False, to_text=True)[0]
-    parameters = dict(finder.embedder.model.named_parameters())
-    if "logit_scale" in parameters:
-        scores = scores * parameters["logit_scale"].detach().float().cpu().exp()
-    return dict(zip(labels, scores.softmax(-1).tolist(), strict=True))
+    """The share of each label, by how well a sentence that holds it fits a picture."""
+    classifier = ZeroShotClassifier(finder.embedder.model, finder.embedder.processor, labels, [sentence])
+    (shares,) = classifier.logits([picture]).softmax(-1).tolist()
+    return dict(zip(labels, shares, strict=True))

@@ -1,21 +1,24 @@
-"""A saved model that embeds both."""
+"""A model that embeds both, saved and not, and what it embeds."""
 
 import pytest
 
-from hfmm import catalogue
+import hfmm
 from tests.retrieval import models
 
 
+@pytest.fixture(scope="module")
+def model():
+    return models.loaded(*models.clip())
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return hfmm.load_data(**models.DATA).select(range(models.COUNT))
+
+
 @pytest.fixture
-def clip_run(tmp_path, monkeypatch):
-    """A folder with a small CLIP, which the catalogue knows."""
-    rows = tuple(
-        row._replace(auto=(("AutoModel", "CLIPModel"),), processors=(("AutoProcessor", "CLIPProcessor"),),
-                     tasks=("image-text-retrieval",), status="ready")
-        if row.name == "clip" else row
-        for row in catalogue.ROWS
-    )  # fmt: skip
-    monkeypatch.setattr(catalogue, "ROWS", rows)
+def clip_run(tmp_path):
+    """A folder with a small CLIP."""
     folder = tmp_path / "runs" / "clip"
     for part in models.clip():
         part.save_pretrained(folder)

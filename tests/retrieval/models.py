@@ -8,8 +8,12 @@ from hfmm import catalogue
 from hfmm.data import scenes
 from hfmm.loading import Loaded
 from hfmm.nn.caption_processing import word_tokenizer
+from hfmm.retrieval.index import embeddings
 
 WIDTH, LONGEST, SIDE = 12, 64, 32
+BOTH = ("images", "captions")
+DATA = {"spec": "scenes", "split": "test"}  # what tests index
+COUNT = 40  # of them
 
 
 def clip(seed=0, width=WIDTH):
@@ -63,3 +67,8 @@ class Letters(PreTrainedModel):
 def pairs():
     """A model that takes pairs."""
     return Letters().eval(), clip()[1]
+
+
+def whole(index, part):
+    """All embeddings of a part."""
+    return torch.cat(list(embeddings(index.part(part))))

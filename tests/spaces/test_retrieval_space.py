@@ -88,8 +88,8 @@ def test_labels_share_a_picture_as_in_zero_shot_classification(ask):
         ("/search_picture", [None, EXAMPLES[:2], CLIP], "Upload a picture first"),
         ("/label", [None, "a\nb", "a {}", CLIP], "Upload a picture first"),
         ("/label", [EXAMPLES[0], "red", "a {}", CLIP], "This takes 2 to 50 labels"),
-        ("/label", [EXAMPLES[0], "red\nblue\nred ", "a {}", CLIP], "The label 'red' is there more than once"),
-        ("/label", [EXAMPLES[0], "red\nblue", "a thing", CLIP], "The sentence needs {} where the label goes"),
+        ("/label", [EXAMPLES[0], "red\nblue\nred ", "a {}", CLIP], "Labels that repeat: red"),
+        ("/label", [EXAMPLES[0], "red\nblue", "a thing", CLIP], "'a thing' is no template"),
     ],
 )
 def test_what_cannot_be_answered_is_told_in_one_line(ask, endpoint, given, message):

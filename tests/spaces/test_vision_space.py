@@ -192,8 +192,16 @@ print(seer.kind, len(classes), len(panels), chart.size, nearest.size)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ForImageClassification 2 1 (640, 640)")
     written = {path.name for path in (tmp_path / "out-space").iterdir()}
-    assert written >= {"app.py", "desk.py", "vision.py", "serving.py", "uploads.py", "parts", "models.json"}
-    assert "requirements.txt" in written
+    assert written >= {
+        "app.py",
+        "desk.py",
+        "vision.py",
+        "serving.py",
+        "uploads.py",
+        "parts",
+        "models.json",
+        "requirements.txt",
+    }
 
 
 def test_requirements_are_exact_and_few():

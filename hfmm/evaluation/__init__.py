@@ -55,7 +55,7 @@ def score_model(
     return SCORERS[task](model, processor, examples, asked)
 
 
-NAMING = "zero-shot-image-classification"
+NAMING, RETRIEVAL = "zero-shot-image-classification", "image-text-retrieval"
 SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
     "face-verification": verification.score_verifier,
     "image-captioning": captioning.score_captioner,
@@ -63,7 +63,7 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     "image-feature-extraction": pretext.score_pretext,
     "object-detection": detection.score_detector,
     "image-segmentation": segmentation.score_segmenter,
-    "image-text-retrieval": retrieval.score_retrieval,
+    RETRIEVAL: retrieval.score_retrieval,
     "unconditional-image-generation": generation.score_generator,
     NAMING: zero_shot.score_zero_shot,
 }
@@ -139,7 +139,8 @@ def evaluate(
     if limit is not None:
         examples = examples.select(range(min(limit, len(examples))))
     asked = Asked(metrics, generation or {}, training=_seen(trained_on))
-    outcome = score_model(_task(loaded.row, examples, metrics), loaded.model, loaded.processor, examples, asked)
+    task = recipe.get("task") or _task(loaded.row, examples, metrics)
+    outcome = score_model(task, loaded.model, loaded.processor, examples, asked)
     row = {
         "data": Path(name).name,
         "split": split,
@@ -157,8 +158,10 @@ def evaluate(
 
 def _task(row: Row, examples: Examples, metrics: Sequence[str]) -> str:
     """The first task of an architecture; where it also classifies by names, that for data that allow nothing else, or
-    whose metric is asked for.
+    whose metric is asked for, and so retrieval.
     """
+    if RETRIEVAL in row.tasks and "retrieval" in metrics:
+        return RETRIEVAL
     only_classes = "label" in examples.features and "captions" not in examples.features
     return NAMING if NAMING in row.tasks and (only_classes or "classification" in metrics) else row.tasks[0]
 

@@ -130,8 +130,9 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
         on_bad_example=recipe.data.on_bad_example,
         **recipe.data.options,
     )
-    material = material_of(row.tasks[0])
-    require(examples, material.columns, row.tasks[0])
+    task = task_of(recipe, row)
+    material = material_of(task)
+    require(examples, material.columns, task)
     if recipe.data.unseen:
         examples = without_classes(examples, recipe.data.unseen)
     if material.compares:
@@ -154,17 +155,28 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     kind = objectives.find(recipe.objective.get("name", "captioning"))
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
-    collator = collator_of(row.tasks[0], processor, recipe.data.captions, recipe.data.augmentation)
+    collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
     return Built(recipe, row, examples, held_out, processor, model, collator, loop)
 
 
-def _sizes(row: Row, processor: Any, examples: Examples) -> dict[str, Any]:
+def task_of(recipe: Recipe, row: Row) -> str:
+    """What a run learns to do.
+
+    Raises:
+        UsageError: The architecture does not do that.
+    """
+    if recipe.task is not None and recipe.task not in row.tasks:
+        raise unknown(f"task of {row.name}", recipe.task, row.tasks)
+    return recipe.task or row.tasks[0]
+
+
+def _sizes(row: Row, task: str, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
     sizes: dict[str, Any] = {}
     if isinstance(processor, ProcessorMixin):
         sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
-    if row.tasks[0] not in WITH_CLASSES:
+    if task not in WITH_CLASSES:
         return sizes
     names = class_names(examples)
     sizes |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
@@ -201,7 +213,7 @@ def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[
         _check_same(start, recipe)
         return start.model, start.processor
     processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-    sizes = _sizes(row, processor, examples)
+    sizes = _sizes(row, task_of(recipe, row), processor, examples)
     model = factory.create_model(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
     if start is not None:
         _take_part(start, model)

@@ -103,11 +103,12 @@ class LoggingSection:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run. `name` is that of the file it came from."""
+    """Everything that decides a run. `name` is its file's, `task` one of the architecture's, by default the first."""
 
     architecture: str
     name: str = "default"
     preset: str = "tiny"
+    task: str | None = None
     model: dict[str, Any] = field(default_factory=dict)
     processor: dict[str, Any] = field(default_factory=dict)
     data: DataSection = field(default_factory=DataSection)

@@ -21,7 +21,7 @@ from hfmm.factory import picture_size, ready_row
 from hfmm.loading import Loaded, load
 from hfmm.results import add_result
 from hfmm.training import pictures
-from hfmm.training.build import Built, build, make_accelerator, set_training
+from hfmm.training.build import Built, build, make_accelerator, set_training, task_of
 from hfmm.training.flags import default_directory, recipe_of
 from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.objectives.base import Fit
@@ -271,7 +271,7 @@ def _score(built: Built) -> evaluation.Outcome:
     section, accelerator = built.recipe.evaluation, built.accelerator
     shared = (accelerator.num_processes, accelerator.process_index)
     asked = evaluation.Asked(section.metrics, section.generation, shared)
-    return evaluation.score_model(built.row.tasks[0], built.model, built.processor, built.held_out, asked)
+    return evaluation.score_model(task_of(built.recipe, built.row), built.model, built.processor, built.held_out, asked)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def test_a_run_that_fits_is_whole_and_is_not_done_again(tmp_path):
     run = hfmm.train("pmi_retrieval", output_dir=tmp_path / "run", overrides=SMALL, quiet=True)
     assert 0 <= run.metrics["text_to_image_r1"] <= 1
     loaded = run.load()
-    assert loaded.model.num_pairs == 60
+    assert loaded.model.num_pairs == 24  # the recipe takes two captions of each
     assert loaded.model.theta.weight.any()
     assert not (tmp_path / "run" / "loss.png").exists()
     again = hfmm.train("pmi_retrieval", output_dir=tmp_path / "run", overrides=SMALL, quiet=True)

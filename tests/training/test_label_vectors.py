@@ -105,3 +105,19 @@ def test_a_run_learns_words_from_captions_and_labels_can_be_added_to_it(tmp_path
     texts = loaded.processor(text=names)
     loaded.model.set_labels(names, loaded.model.get_text_features(**texts).pooler_output)
     assert list(loaded.model.config.id2label.values()) == names
+
+
+def test_a_recipe_may_name_another_task_of_the_architecture(tmp_path):
+    """Sentences as the mean of their words, pictures among the captions of a batch."""
+    settings = {
+        "task": "image-text-retrieval", "data.name": "scenes", "evaluation.size": 5, "data.workers": 0,
+        "players.model.precision": "fp32", "model.negatives": "all",
+    }  # fmt: skip
+    recipe = tmp_path / "pairs.yaml"
+    recipe.write_text("objective: {name: word_pairs, words: {window: 2}}\ndata: {options: {size: 20}}")
+    run = hfmm.train("devise", tmp_path / "run", str(recipe), max_steps=2, batch_size=4, overrides=settings, quiet=True)
+    assert "text_to_image_r1" in run.metrics
+    assert run.load().model.word_vectors.any()
+    assert "image_to_text_r1" in hfmm.evaluate(tmp_path / "run", limit=5)[-1]["metrics"]
+    with pytest.raises(UsageError, match="unknown task of devise 'image-captioning'"):
+        hfmm.train("devise", tmp_path / "other", max_steps=1, overrides={"task": "image-captioning"}, quiet=True)

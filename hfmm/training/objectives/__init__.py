@@ -16,6 +16,7 @@ OBJECTIVES = {
     "discriminative": ("counting", "Discriminative"),
     "label_vectors": ("label_vectors", "LabelVectors"),
     "segmentation": ("segmentation", "Segmentation"),
+    "word_pairs": ("words", "WordPairs"),
     "verification": ("verification", "Verification"),
     "pretext": ("pretext", "Pretext"),
     "pretext_adversarial": ("pretext", "AdversarialInpainting"),

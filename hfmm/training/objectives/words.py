@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor
 
 from hfmm.data.examples import Examples
-from hfmm.errors import DataError
+from hfmm.errors import DataError, unknown
 from hfmm.nn.caption_processing import SPECIAL_WORDS
 from hfmm.nn.word_vectors import learn_word_vectors
+from hfmm.training.objectives.contrastive import Contrastive
 
 MOST_EXAMPLES = 5000  # whose captions are read
 
@@ -32,3 +34,24 @@ def vectors_of_captions(examples: Examples, processor: Any, dimensions: int, set
     tokens = processor(text=captions, padding=True)["input_ids"].tolist()
     sentences = ([word for word in sentence if word >= len(SPECIAL_WORDS)] for sentence in tokens)
     return learn_word_vectors(sentences, len(processor.tokenizer), dimensions, **settings)
+
+
+class WordPairs(Contrastive):
+    """Pairs of pictures and captions whose words keep vectors that were learned before the first step.
+
+    Settings: `words`, `window`, `shift` and `power` of [`vectors_of_captions`]; `cache`, as `contrastive` has it.
+    """
+
+    def prepare(self, dataset: Any, processor: Any) -> None:
+        """Give the model the vectors of words.
+
+        Raises:
+            UsageError: An unknown setting.
+            DataError: There are no captions.
+        """
+        for name in self.settings:
+            if name not in ("words", "cache"):
+                raise unknown("key of objective word_pairs", name, ("name", "words", "cache"))
+        model: Any = extract_model_from_parallel(self.players["model"])
+        words = self.settings.get("words", {})
+        model.set_words(vectors_of_captions(dataset, processor, model.config.word_size, words))

@@ -174,7 +174,8 @@ class DeviseModel(DevisePreTrainedModel):
     def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of pictures among the labels. (B, K), (B,) -> ()."""
         config = self.config
-        numbers = [config.label2id[name] for name in config.unseen_labels if name in config.label2id]
+        label2id: Any = config.label2id
+        numbers = [label2id[name] for name in config.unseen_labels if name in label2id]
         unseen = torch.tensor(numbers, dtype=torch.long, device=logits.device)
         scores = logits.index_fill(1, unseen, -torch.inf)  # "restrict false labels to those of the training pictures"
         scores = scores.scatter(1, labels[:, None], logits.gather(1, labels[:, None]))

@@ -97,7 +97,9 @@ def embed_texts(model: Any, processor: Any, texts: Sequence[str], batch_size: in
     longest = processor.tokenizer.model_max_length
     rows = []
     for start in range(0, len(texts), batch_size):
-        inputs = processor(text=list(texts[start : start + batch_size]), padding=True, return_tensors="pt")
+        batch = list(texts[start : start + batch_size])
+        # a saved tokenizer remembers that training cut texts: without a length it is quiet about cutting none
+        inputs = processor(text=batch, padding=True, max_length=None, return_tensors="pt")
         mask = inputs["attention_mask"]
         if mask.shape[1] > longest:
             text = texts[start + int(mask.sum(1).argmax())]

@@ -56,7 +56,7 @@ class Reader:
     crop_size = {"height": 8, "width": 8}
     image_processor = CLIPImageProcessorPil(size={"shortest_edge": 8}, crop_size=crop_size)
 
-    def __call__(self, images=None, text=None, padding=False, return_tensors="pt"):
+    def __call__(self, images=None, text=None, padding=False, max_length=None, return_tensors="pt"):
         if images is not None:
             pixels = [torch.tensor(list(image.tobytes())).view(*image.size, 3).permute(2, 0, 1) for image in images]
             return {"pixel_values": torch.stack(pixels) / 255}

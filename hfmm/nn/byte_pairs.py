@@ -6,6 +6,7 @@ text has a word that it does not know. All parts are upstream classes, so a save
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -41,7 +42,8 @@ def byte_pair_tokenizer(
     unused = range(len(pieces), (vocab_size or 0) - 2)
     pieces += [*(f"<|unused{number}|>" for number in unused), START, END]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
-    return CLIPTokenizer(vocabulary, list(merges), model_max_length=max_length)
+    pairs: list[Any] = list(merges)  # which upstream annotates as text
+    return CLIPTokenizer(vocabulary, pairs, model_max_length=max_length)
 
 
 def learn_merges(captions: Iterable[str], min_count: int = 2, max_merges: int = MOST_MERGES) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ class Scenes(Drawn):
         UsageError: An argument is not one of these.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  options of one data set
         self,
         split: str = "train",
         size: int | None = None,

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
 
 
 @strict
@@ -25,7 +26,10 @@ class ClipTowersConfig(PreTrainedConfig):
     """
 
     model_type = "hfmm_clip_towers"
-    sub_configs_defaults = {"vision_config": CLIPVisionConfig, "text_config": CLIPTextConfig}
+    sub_configs_defaults = {
+        "vision_config": SubConfigSpec(CLIPVisionConfig),
+        "text_config": SubConfigSpec(CLIPTextConfig),
+    }
 
     vision_tower: Literal["resnet", "vit"] = "resnet"
     text_tower: Literal["transformer", "cbow"] = "transformer"

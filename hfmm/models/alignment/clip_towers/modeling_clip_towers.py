@@ -216,9 +216,10 @@ class ClipTowersPreTrainedModel(PreTrainedModel):
         elif isinstance(module, nn.BatchNorm2d):
             init.constant_(module.weight, 0.0 if isinstance(module, ClipTowersLastNormalization) else 1.0)
             init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
+            statistics: Any = module  # which torch allows to be None
+            init.zeros_(statistics.running_mean)
+            init.ones_(statistics.running_var)
+            init.zeros_(statistics.num_batches_tracked)
         elif isinstance(module, nn.Embedding):
             init.normal_(module.weight, std=0.02)
         elif isinstance(module, ClipTowersAttentionPool):
@@ -229,9 +230,9 @@ class ClipTowersPreTrainedModel(PreTrainedModel):
                 init.zeros_(layer.bias)
         elif isinstance(module, ClipTowersModel):
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
-            for layer in (module.text_projection, module.visual_projection):
-                if isinstance(layer, nn.Linear):
-                    init.normal_(layer.weight, std=layer.in_features**-0.5)
+            for projection in (module.text_projection, module.visual_projection):
+                if isinstance(projection, nn.Linear):
+                    init.normal_(projection.weight, std=projection.in_features**-0.5)
 
 
 class ClipTowersModel(ClipTowersPreTrainedModel):
@@ -293,8 +294,9 @@ class ClipTowersModel(ClipTowersPreTrainedModel):
             return_loss: Also return the loss, of as many texts as pictures, row by row a pair.
             kwargs: Not read; what transformers passes to every model.
         """
-        image_embeds = normalize(self.get_image_features(pixel_values).pooler_output, dim=-1)  # I D
-        text_embeds = normalize(self.get_text_features(input_ids, attention_mask).pooler_output, dim=-1)  # T D
+        images: Any = self.get_image_features(pixel_values)
+        texts: Any = self.get_text_features(input_ids, attention_mask)
+        image_embeds, text_embeds = (normalize(part.pooler_output, dim=-1) for part in (images, texts))  # I D, T D
         logits = image_embeds @ text_embeds.T * self.logit_scale.exp()  # I T
         loss = self.pair_loss(image_embeds, text_embeds) if return_loss else None
         return ClipTowersOutput(loss, logits, logits.T, image_embeds, text_embeds)

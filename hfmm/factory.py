@@ -90,7 +90,7 @@ def _checked(overrides: Mapping[str, Any], kind: type[PreTrainedConfig], where: 
             raise unknown(f"key of {where}", key, known)
         if isinstance(value, Mapping):
             nested = {name: item for name, item in value.items() if name != "model_type"}
-            named = value.get("model_type")
+            named = value.get("model_type", "")
             inner = CONFIG_MAPPING[named] if named in CONFIG_MAPPING else kind.sub_configs.get(key)
             if inner is not None and issubclass(inner, PreTrainedConfig):  # and not AutoConfig
                 _checked(nested, inner, f"{where}.{key}")

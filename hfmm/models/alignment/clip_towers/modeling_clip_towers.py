@@ -19,7 +19,6 @@ Axes: B batch, I pictures, T texts, L tokens, C channels, h and w of a map, N pl
 | the loss of figure 3 | `pair_loss` |
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,32 +27,14 @@ from torch.nn.functional import normalize, relu, scaled_dot_product_attention
 from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers.utils import can_return_tuple
 
 from hfmm.nn.contrastive import contrastive_loss
+from hfmm.nn.pairs import PairOutput
 
 from .configuration_clip_towers import ClipTowersConfig
 
 EXPANSION = 4  # of a bottleneck
-
-
-@dataclass
-class ClipTowersOutput(ModelOutput):
-    """What [`ClipTowersModel`] returns; fields as upstream's CLIP names them.
-
-    Attributes:
-        loss: (), mean over pairs, with `return_loss`.
-        logits_per_image: (I, T), cosines times exp(t).
-        logits_per_text: (T, I), the same.
-        image_embeds: (I, D), unit length.
-        text_embeds: (T, D), unit length.
-    """
-
-    loss: Tensor | None = None
-    logits_per_image: Tensor | None = None
-    logits_per_text: Tensor | None = None
-    image_embeds: Tensor | None = None
-    text_embeds: Tensor | None = None
 
 
 class ClipTowersLastNormalization(nn.BatchNorm2d):
@@ -284,7 +265,7 @@ class ClipTowersModel(ClipTowersPreTrainedModel):
         attention_mask: Tensor | None = None,
         return_loss: bool | None = None,
         **kwargs: Any,
-    ) -> ClipTowersOutput:
+    ) -> PairOutput:
         """Compare every picture with every text.
 
         Args:
@@ -299,4 +280,4 @@ class ClipTowersModel(ClipTowersPreTrainedModel):
         image_embeds, text_embeds = (normalize(part.pooler_output, dim=-1) for part in (images, texts))  # I D, T D
         logits = image_embeds @ text_embeds.T * self.logit_scale.exp()  # I T
         loss = self.pair_loss(image_embeds, text_embeds) if return_loss else None
-        return ClipTowersOutput(loss, logits, logits.T, image_embeds, text_embeds)
+        return PairOutput(loss, logits, logits.T, image_embeds, text_embeds)

@@ -1,9 +1,10 @@
 """What the page of any reproduced model of pictures shows: test pictures, and why the model says what it says."""
 
 from pathlib import Path
+from typing import Any
 
 from hfmm import data
-from hfmm.explanation import EXPLAINERS
+from hfmm.explanation import EXPLAINERS, RETRIEVAL
 from hfmm.explanation.page import Section
 from hfmm.loading import load
 from hfmm.training.journal import talk
@@ -13,7 +14,10 @@ SHOWN = 8
 
 
 def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
-    """The sections of the page, from the first seed's run: pictures at equal distances in the test split."""
+    """The sections of the page, from the first seed's run: pictures at equal distances in the test split.
+
+    A model that compares pictures with texts chooses among the first captions of them all.
+    """
     loaded = load(run)
     test = data.load(settings.data.name, split="test", columns=settings.data.columns or None, **settings.data.options)
     explain = EXPLAINERS.get(loaded.row.tasks[0])
@@ -21,5 +25,12 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
         return []
     talk("explaining test pictures", quiet)
     rows = range(0, len(test), max(1, len(test) // SHOWN))[:SHOWN]
-    shown = [explain(loaded.model, loaded.processor, test[row]["image"]) for row in rows]
+    options: list[dict[str, Any]] = [{} for _ in rows]
+    if loaded.row.tasks[0] == RETRIEVAL:
+        captions = [test.peek(row)["captions"][0] for row in rows]
+        options = [{"texts": list(dict.fromkeys(captions)), "truth": caption} for caption in captions]
+    shown = [
+        explain(loaded.model, loaded.processor, test[row]["image"], **asked)
+        for row, asked in zip(rows, options, strict=True)
+    ]
     return [("Test pictures, and why", shown)]

@@ -67,9 +67,10 @@ def test_more_examples_are_scored_anew(words, capsys):
     assert {row["examples"] for row in read_results(words[5])} == {6, 8}
 
 
-def test_a_classifiers_page_shows_test_pictures_with_their_classes(tmp_path):
+@pytest.mark.parametrize("name", ["lenet5", "layer_norm_ranking"])  # of classes, and of the other pictures' captions
+def test_a_page_shows_test_pictures_and_what_was_chosen_for_each(name, tmp_path):
     short = ["--max-steps", "2", "--batch-size", "4", "--limit", "10", "--device", "cpu", "--quiet"]
-    assert main(["reproduce", "lenet5", "--output-dir", str(tmp_path / "out"), *short, "data.workers=0"]) == 0
+    assert main(["reproduce", name, "--output-dir", str(tmp_path / "out"), *short, "data.workers=0"]) == 0
     page = (tmp_path / "out" / "index.html").read_text()
     assert page.partition("Test pictures, and why")[2].count("<img ") == 8
 

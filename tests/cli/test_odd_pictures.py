@@ -10,7 +10,7 @@ import hfmm
 from hfmm import catalogue
 from hfmm.data.images import decode
 from hfmm.errors import DataError
-from hfmm.explanation import EXPLAINERS
+from hfmm.explanation import EXPLAINERS, RETRIEVAL
 from hfmm.factory import picture_size
 from tests.data.files import encoded, natural
 
@@ -22,7 +22,10 @@ OF_TASK = {
     "image-segmentation": "unet",
     "image-feature-extraction": "pretext",
     "face-verification": "facenet",
+    "image-text-retrieval": "layer_norm_ranking",
+    "zero-shot-image-classification": "devise",
 }
+TEXTS = ["a red star", "a small blue ring"]
 
 
 def turned():
@@ -72,16 +75,17 @@ def models(tmp_path_factory):
     return folders
 
 
-def named(path, task):
-    """A picture as often as a task needs one."""
-    return [str(path)] * (2 if task == "face-verification" else 1)
+def asked(path, task):
+    """A picture as often as a task needs one, and texts where it is about them."""
+    pictures = [str(path)] * (2 if task == "face-verification" else 1)
+    return ["--image", *pictures, *(["--text", *TEXTS] if task == RETRIEVAL else [])]
 
 
 @pytest.mark.parametrize("task", OF_TASK)
 @pytest.mark.parametrize("name", PICTURES)
 def test_an_odd_picture_has_a_prediction(call, models, tmp_path, task, name):
     (tmp_path / name).write_bytes(PICTURES[name])
-    code, said, complaint = call("predict", str(models[task]), "--image", *named(tmp_path / name, task), "--json")
+    code, said, complaint = call("predict", str(models[task]), *asked(tmp_path / name, task), "--json")
     assert code == 0, complaint
     assert all(row["image"].endswith(name) for row in json.loads(said))
     assert "Traceback" not in complaint
@@ -92,7 +96,7 @@ def test_an_odd_picture_has_a_prediction(call, models, tmp_path, task, name):
 def test_a_picture_that_cannot_be_read_is_refused_in_one_line(call, models, tmp_path, task, name):
     data, reason = REFUSED[name]
     (tmp_path / name).write_bytes(data)
-    code, said, complaint = call("predict", str(models[task]), "--image", *named(tmp_path / name, task))
+    code, said, complaint = call("predict", str(models[task]), *asked(tmp_path / name, task))
     assert (code, said) == (3, "")
     (line,) = [line for line in complaint.splitlines() if line.startswith("hfmm: ")]
     assert reason in line
@@ -105,9 +109,10 @@ def test_a_picture_that_cannot_be_read_is_refused_in_one_line(call, models, tmp_
 def test_a_picture_in_memory_is_explained_as_its_file_is(models, tmp_path, task, name):
     """A notebook gives what Pillow opened, of any mode and not turned upright."""
     (tmp_path / name).write_bytes(PICTURES[name])
-    of_file = hfmm.explain(models[task], tmp_path / name)
+    options = {"texts": TEXTS} if task == RETRIEVAL else {}
+    of_file = hfmm.explain(models[task], tmp_path / name, **options)
     with Image.open(tmp_path / name) as opened:
-        in_memory = hfmm.explain(models[task], opened)
+        in_memory = hfmm.explain(models[task], opened, **options)
     assert in_memory.to_dict() == of_file.to_dict()
     assert in_memory.picture.tobytes() == of_file.picture.tobytes()
 

@@ -8,7 +8,7 @@ import torch
 import yaml
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForImageTextToText, CLIPConfig
+from transformers import AutoModelForImageTextToText, MambaConfig
 
 import hfmm
 from hfmm import cli
@@ -158,7 +158,7 @@ SPOILED = {
     "another class": (change("architectures", ["Other"]), DataError, "has no class Other"),
     "half the results": (add("results.json", "[{"), DataError, r"results\.json is damaged"),
     "half a configuration": (add("config.json", '{"model_type": '), DataError, r"config\.json is damaged"),
-    "another's model": (lambda run: CLIPConfig(model_type="x").save_pretrained(run), UsageError, "no architecture of"),
+    "another's model": (lambda run: MambaConfig(model_type="x").save_pretrained(run), UsageError, "no architecture of"),
     "a shard is missing": (
         add(f"{WEIGHTS}.index.json", '{"weight_map": {"a": "model-2.safetensors"}}'),
         DataError,

@@ -62,11 +62,10 @@ def test_all_dimensions_give_the_matrix_back():
 def test_the_nearest_words_of_a_color_are_colors_and_sizes():
     """The lecture's caveat: such words share contexts, not appearance."""
     processor = hfmm.create_processor("devise")
-    captions = [
-        caption for own in hfmm.load_data("scenes", size=500, fields=["captions"]).column("captions") for caption in own
-    ]
+    scenes = hfmm.load_data("scenes", size=2000, fields=["captions"])
+    captions = [caption for own in scenes.column("captions") for caption in own]
     sentences = [[word for word in ids if word > 3] for ids in processor.tokenizer(captions)["input_ids"]]
-    vectors = learn_word_vectors(sentences, len(processor.tokenizer), 8)
+    vectors = learn_word_vectors(sentences, len(processor.tokenizer), 16)
     colors = processor.tokenizer.convert_tokens_to_ids(["red", "green", "blue", "yellow", "black"])
     for color in colors:
         near = (vectors @ vectors[color]).argsort(descending=True)[1:4].tolist()

@@ -28,7 +28,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import can_return_tuple
 
-from hfmm.nn.pairs import PairOutput
+from hfmm.nn.pairs import PairOutput, compare
 from hfmm.nn.picture_tower import PictureTower
 
 from .configuration_char_cnn_rnn import POOL_SIZE, CharCnnRnnConfig
@@ -283,9 +283,4 @@ class CharCnnRnnModel(CharCnnRnnPreTrainedModel):
             raise ValueError("input_ids is missing: give the sentences")
         image_embeds = self.get_image_features(pixel_values, image_features).pooler_output  # I D
         text_embeds = self.get_text_features(input_ids, attention_mask).pooler_output  # T D
-        scores = self.score(image_embeds, text_embeds)  # I T
-        return PairOutput(
-            loss=self.pair_loss(image_embeds, text_embeds) if return_loss else None,
-            logits_per_image=scores, logits_per_text=scores.T,
-            image_embeds=image_embeds, text_embeds=text_embeds,
-        )  # fmt: skip
+        return compare(self, image_embeds, text_embeds, return_loss)

@@ -30,7 +30,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import can_return_tuple
 
-from hfmm.nn.pairs import PairOutput
+from hfmm.nn.pairs import PairOutput, compare
 from hfmm.nn.picture_tower import PictureTower
 
 from .configuration_layer_norm_ranking import LayerNormRankingConfig
@@ -215,12 +215,7 @@ class LayerNormRankingModel(LayerNormRankingPreTrainedModel):
             raise ValueError("input_ids is missing: give the sentences")
         image_embeds = self.get_image_features(pixel_values, image_features).pooler_output  # I D
         text_embeds = self.get_text_features(input_ids, attention_mask).pooler_output  # T D
-        scores = self.score(image_embeds, text_embeds)  # I T
-        return PairOutput(
-            loss=self.pair_loss(image_embeds, text_embeds) if return_loss else None,
-            logits_per_image=scores, logits_per_text=scores.T,
-            image_embeds=image_embeds, text_embeds=text_embeds,
-        )  # fmt: skip
+        return compare(self, image_embeds, text_embeds, return_loss)
 
     def _on_the_sphere(self, vectors: Tensor) -> Tensor:
         """Unit length, then for the order the orthant of coordinates at least 0. (B, D) -> (B, D)."""

@@ -27,7 +27,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import can_return_tuple
 
 from hfmm.nn.caption_processing import SPECIAL_WORDS
-from hfmm.nn.pairs import PairOutput
+from hfmm.nn.pairs import PairOutput, compare
 
 from .configuration_pmi_retrieval import PmiRetrievalConfig
 
@@ -289,18 +289,11 @@ class PmiRetrievalModel(PmiRetrievalPreTrainedModel):
             attention_mask: (N, T).
             return_loss: Also return the loss, row i of the pictures belonging to row i of the texts.
         """
-        image_embeds = text_embeds = scores = loss = None
+        image_embeds = text_embeds = None
         if pixel_values is not None:
             image_embeds = self.get_image_features(pixel_values).pooler_output
         if input_ids is not None:
             text_embeds = self.get_text_features(input_ids, attention_mask).pooler_output
-        if image_embeds is not None and text_embeds is not None:
-            scores = self.score(image_embeds, text_embeds)
-            loss = self.pair_loss(image_embeds, text_embeds) if return_loss else None
-        return PairOutput(
-            loss=loss,
-            logits_per_image=scores,
-            logits_per_text=scores.T if scores is not None else None,
-            image_embeds=image_embeds,
-            text_embeds=text_embeds,
-        )
+        if image_embeds is None or text_embeds is None:
+            return PairOutput(image_embeds=image_embeds, text_embeds=text_embeds)
+        return compare(self, image_embeds, text_embeds, return_loss)

@@ -75,6 +75,8 @@ def read_hierarchy(folder: str | Path) -> Hierarchy:
             {row["wnid"]: list(row["parents"]) for row in rows},
             {row["wnid"]: row["name"].split(", ") for row in rows},
         )
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is not there: say where it is, in a recipe as objective.hierarchy=FOLDER") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no hierarchy of `wnid`, `name` and `parents`: {error}") from error
 

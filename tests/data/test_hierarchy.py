@@ -62,11 +62,15 @@ def test_the_vectors_of_imagenet_cover_eight_classes_of_cifar10():
             assert wnids[name] in hierarchy.nodes_of(name), name
 
 
-@pytest.mark.parametrize("text", ["", "no json", json.dumps([1]), json.dumps({"wnid": "n1"})])
+@pytest.mark.parametrize("text", ["no json", json.dumps([1]), json.dumps({"wnid": "n1"})])
 def test_what_is_no_hierarchy_is_refused(text, tmp_path):
-    if text:
-        (tmp_path / "is_a.jsonl").write_text(text)
+    (tmp_path / "is_a.jsonl").write_text(text)
     with pytest.raises(DataError, match=r"is_a\.jsonl is no hierarchy of `wnid`, `name` and `parents`"):
+        read_hierarchy(tmp_path)
+
+
+def test_what_is_not_there_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"is_a\.jsonl is not there: say where it is"):
         read_hierarchy(tmp_path)
     with pytest.raises(DataError, match="holds 0 parquet files"):
         read_vectors(tmp_path)

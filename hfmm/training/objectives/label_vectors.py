@@ -62,7 +62,7 @@ class LabelVectors(Objective):
         model.set_labels(chosen, vectors[known])
         keeps = self.settings.get("vectors") == ONE_HOT  # a classifier misses what it has no output for
         model.config.unseen_labels = [name for name in unseen if keeps or name in chosen]
-        model.config.label_parents = self._hierarchy(names)
+        model.config.label_parents = self._hierarchy(names if keeps else chosen)
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the summed loss over the batch's pictures."""

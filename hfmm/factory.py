@@ -14,10 +14,14 @@ from hfmm import catalogue
 from hfmm.catalogue import Row
 from hfmm.errors import UsageError, unknown
 from hfmm.nn.byte_pairs import pair_processor
+from hfmm.nn.word_pieces import word_piece_processor
 from hfmm.registration import pipeline_module
 
 Preset = Mapping[str, Mapping[str, Any]]
-FROM_CORPUS: dict[str, Callable[..., Any]] = {"CLIPProcessor": pair_processor}  # upstream's, which cannot build one
+FROM_CORPUS: dict[str, Callable[..., Any]] = {  # upstream's, which cannot build one
+    "CLIPProcessor": pair_processor,
+    "ViltProcessor": word_piece_processor,
+}
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 

@@ -216,9 +216,7 @@ def test_the_loss_is_the_sum_of_the_three():
     masked = torch.tensor([[1, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]).bool()
     targets = torch.rand(3, 5, CLASSES).softmax(-1)
     aligned = torch.tensor([0, 1, 0])
-    output = pretrained(
-        **given, labels=labels, region_targets=targets, masked_regions=masked, alignment_labels=aligned
-    )
+    output = pretrained(**given, labels=labels, region_targets=targets, masked_regions=masked, alignment_labels=aligned)
     told = torch.stack([output.logits[0, 1], output.logits[1, 2]])
     expected = {
         "words": cross_entropy(told, torch.tensor([5, 8])),
@@ -289,7 +287,7 @@ def test_what_overlaps_a_hidden_region_is_hidden_with_it():
 # Parity
 
 
-def restated(weights, given, settings):
+def restated(weights, given, settings):  # noqa: C901  one function a layer
     """Pooled states by the figure and the released code's order, from a dictionary of weights alone."""
 
     def dense(states, name):

@@ -140,7 +140,8 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     torch.manual_seed(recipe.seed)
     model, processor = _model_and_processor(recipe, row, kind.head or row.auto[0][0], examples)
     if material.answers:
-        examples = Answered(examples, list(model.config.id2label.values()))
+        names: Any = model.config.id2label
+        examples = Answered(examples, list(names.values()))
     set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
     model.to(accelerator.device).train()

@@ -146,12 +146,12 @@ class VilbertModel(VilbertPreTrainedModel):
         """Those of words."""
         return self.embeddings.word_embeddings
 
-    def set_input_embeddings(self, value: nn.Module) -> None:
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
         """Replace those of words."""
         self.embeddings.word_embeddings = value
 
     def read(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+        self, input_ids: Tensor | None, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Texts before they meet a picture: states (T, L, D) and what is added to attention to them (T, 1, 1, L).
 
@@ -233,7 +233,8 @@ class VilbertModel(VilbertPreTrainedModel):
 
     def fuse(self, output: VilbertModelOutput) -> Tensor:
         """h_IMG * h_CLS, (B, J)."""
-        return self.dropout(output.visual_pooler_output * output.pooler_output)
+        pooled: Any = output.visual_pooler_output
+        return self.dropout(pooled * output.pooler_output)
 
     @can_return_tuple
     def forward(  # noqa: PLR0913  two forms of a picture, and what is read of a text
@@ -299,11 +300,9 @@ class VilbertPreTrainingHeads(nn.Module):
         self.visual_transform = BertPredictionHeadTransform(config.of_regions())
         self.visual_decoder = nn.Linear(config.visual_hidden_size, config.num_region_classes)
 
-    def forward(self, output: VilbertModelOutput) -> tuple[Tensor, Tensor]:
-        """(B, L, V) and, of regions without <IMG>, (B, N, C)."""
-        words = self.text_decoder(self.text_transform(output.last_hidden_state))
-        regions = self.visual_decoder(self.visual_transform(output.visual_hidden_state[:, 1:]))
-        return words, regions
+    def forward(self, text: Tensor, visual: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, L, D) -> (B, L, V), and (B, N, D) of regions without <IMG> -> (B, N, C)."""
+        return self.text_decoder(self.text_transform(text)), self.visual_decoder(self.visual_transform(visual))
 
 
 class VilbertAligns:
@@ -391,7 +390,7 @@ class VilbertForPreTraining(VilbertAligns, VilbertPreTrainedModel):
             inputs: Others of [`VilbertModel`].
         """
         output = self.vilbert(input_ids, pixel_values, attention_mask, hidden_regions=hidden_regions, **inputs)
-        words, regions = self.masked(output)
+        words, regions = self.masked(output.last_hidden_state, output.visual_hidden_state[:, 1:])
         alignment = self.alignment(self.vilbert.fuse(output))
         losses = {}
         if labels is not None:

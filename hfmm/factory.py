@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -11,7 +12,7 @@ from transformers.backbone_utils import BackboneConfigMixin
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from hfmm import catalogue
-from hfmm.catalogue import Row
+from hfmm.catalogue import PIPELINE, Row
 from hfmm.errors import UsageError, unknown
 from hfmm.nn.byte_pairs import pair_processor
 from hfmm.registration import pipeline_module
@@ -56,10 +57,10 @@ def find_preset(row: Row, name: str) -> Preset:
 
 
 def _class(row: Row, kind: str, name: str) -> Any:
-    """A class of an architecture's own file of that kind, or of transformers."""
-    if row.origin == "hfmm" and name.startswith(row.stem):
+    """A class of an architecture's own file of that kind, or of transformers or diffusers."""
+    if row.origin != "transformers" and name.startswith(row.stem):
         return getattr(import_module(f"{row.folder}.{kind}_{row.name}"), name)
-    return getattr(import_module("transformers"), name)
+    return getattr(import_module("diffusers" if row.auto[0] == (PIPELINE, name) else "transformers"), name)
 
 
 def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
@@ -144,14 +145,14 @@ def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrain
         raise UsageError(f"{name}: {' '.join(str(error.__cause__ or error).split())}") from error
 
 
-def create_model(name: str, preset: str = "tiny", auto: str | None = None, **overrides: Any) -> PreTrainedModel:
-    """Build a model with random weights.
+def create_model(name: str, preset: str = "tiny", auto: str | None = None, **overrides: Any) -> Any:
+    """Build a model with random weights; a diffusers pipeline, where that is the model.
 
     Args:
         name: An architecture of the catalogue.
         preset: One of its presets.
         auto: The Auto class whose head to build, such as "AutoModel"; the catalogue's first by default.
-        overrides: Fields of its configuration.
+        overrides: Fields of its configuration; of a pipeline, a dictionary of these for each part.
 
     Raises:
         UsageError: An unknown name, preset, head or field.
@@ -159,6 +160,8 @@ def create_model(name: str, preset: str = "tiny", auto: str | None = None, **ove
     row = ready_row(name)
     if auto is not None and auto not in dict(row.auto):
         raise unknown(f"head of {name}", auto, dict(row.auto))
+    if row.origin == "diffusers":
+        return _pipeline(row, preset, overrides)
     kind = model_class(row, auto)
     model = kind(create_config(name, preset, **overrides))
     if row.origin == "transformers":
@@ -167,6 +170,40 @@ def create_model(name: str, preset: str = "tiny", auto: str | None = None, **ove
     if generation:
         model.generation_config.update(**generation)
     return model
+
+
+def module_class(row: Row) -> Any:
+    """The class of what trains: the model's own, or that of a pipeline's parts as one module."""
+    return _class(row, "modeling", f"{row.stem}Model") if row.origin == "diffusers" else model_class(row)
+
+
+def create_module(name: str, preset: str = "tiny", **overrides: Any) -> Any:
+    """What [`create_model`] builds, as a module: a pipeline's parts are one."""
+    row, model = ready_row(name), create_model(name, preset, **overrides)
+    return module_class(row)(model) if row.origin == "diffusers" else model
+
+
+def _pipeline(row: Row, preset: str, overrides: Mapping[str, Any]) -> Any:
+    """A diffusers pipeline of a preset's parts, each a mapping with the name of its class.
+
+    Raises:
+        UsageError: An unknown part or field, or fields that contradict each other.
+    """
+    chosen = find_preset(row, preset)["config"]
+    parts = {}
+    for name, settings in merged(chosen, overrides).items():
+        if name not in chosen:
+            raise unknown(f"part of {row.name}", name, chosen)
+        given = dict(settings)
+        kind = getattr(import_module("diffusers"), given.pop("_class_name"))
+        for key in given:
+            if key not in signature(kind.__init__).parameters:
+                raise unknown(f"key of {row.name}.{name}", key, signature(kind.__init__).parameters)
+        try:
+            parts[name] = kind(**given)
+        except ValueError as error:
+            raise UsageError(f"{row.name}.{name}: {' '.join(str(error).split())}") from error
+    return model_class(row)(**parts)
 
 
 def _begin(model: PreTrainedModel) -> None:
@@ -205,11 +242,18 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         build = FROM_CORPUS[own] if own in FROM_CORPUS else _class(row, "processing", own).from_corpus
         return build(captions, **settings)
     size = settings.pop("image_size")
-    kind = _class(row, "image_processing", dict(row.processors)["AutoImageProcessor"])
+    kind = processor_class(row)
     height, width = size if isinstance(size, list | tuple) else (size, size)
     whole = {"height": height, "width": width}
     crops = getattr(kind, "do_center_crop", False) and not kind.default_to_square
     return kind(size={"shortest_edge": size} if crops else whole, crop_size=whole, **settings)
+
+
+def processor_class(row: Row) -> Any:
+    """The class of an architecture's processor, or of its image processor where it reads nothing else."""
+    auto, name = row.processors[0]
+    kinds = {"AutoProcessor": "processing", "AutoImageProcessor": "image_processing"}
+    return _class(row, kinds[auto], name)
 
 
 def picture_size(processor: Any) -> tuple[int, int]:

@@ -10,6 +10,7 @@ OBJECTIVES = {
     "captioning_hard": ("captioning", "HardAttentionCaptioning"),
     "classification": ("classification", "Classification"),
     "contrastive": ("contrastive", "Contrastive"),
+    "diffusion": ("diffusion", "Diffusion"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
     "counting": ("counting", "Counting"),

@@ -52,6 +52,7 @@ class Built:
         model: The root model: what is saved.
         collator: Makes batches.
         loop: Moves the players.
+        network: The classifier that looks at a generator's samples.
     """
 
     recipe: Recipe
@@ -62,6 +63,7 @@ class Built:
     model: PreTrainedModel
     collator: Collator
     loop: Loop
+    network: Loaded | None
 
     @property
     def accelerator(self) -> Accelerator:
@@ -115,8 +117,8 @@ def _check_trackers(names: list[str]) -> None:
             raise UsageError(f"tracker '{name}' is not installed: pip install {name}")
 
 
-def build(recipe: Recipe, accelerator: Accelerator) -> Built:
-    """Build every part of a run; random weights are a pure function of the seed.
+def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = None) -> Built:
+    """Build every part of a run but `network`; random weights are a pure function of the seed.
 
     Raises:
         UsageError: The recipe contradicts itself, the architecture or the starting run.
@@ -158,7 +160,7 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     objective.prepare(examples, processor)
     collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
-    return Built(recipe, row, examples, held_out, processor, model, collator, loop)
+    return Built(recipe, row, examples, held_out, processor, model, collator, loop, network)
 
 
 def task_of(recipe: Recipe, row: Row) -> str:
@@ -290,12 +292,3 @@ def _part(model: nn.Module, name: str) -> nn.Module:
         return model.get_submodule(name)
     except AttributeError as error:
         raise UsageError(f"players.{name}: {type(model).__name__} has no part of that name") from error
-
-
-def set_training(module: nn.Module) -> None:
-    """Training mode, except for parts in which nothing is trained: a frozen encoder keeps its statistics."""
-    module.train()
-    for part in module.modules():
-        parameters = list(part.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            part.eval()

@@ -256,7 +256,7 @@ ROWS: tuple[Row, ...] = (
     Row("ddpm", "DDPM", "generation", 2020, "arXiv:2006.11239", "diffusers", PICTURES, ("S3:23", "S3:63"), "ready",
         ((PIPELINE, "DDPMPipeline"),), processors=(("AutoImageProcessor", "DdpmPictureProcessor"),)),
     Row("latent_diffusion", "Latent diffusion", "generation", 2022, "arXiv:2112.10752", "diffusers", FROM_TEXT,
-        ("S4:24",)),
+        ("S4:24",), "ready", ((PIPELINE, "StableDiffusionPipeline"),), processors=OF_PAIRS),
     # generalist
     Row("perceiver_io", "Perceiver IO, rows not upstream", "generalist", 2022, "arXiv:2107.14795", "hfmm",
         ("any-to-any", "optical-flow"), ("S1:30",)),

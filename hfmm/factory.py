@@ -6,6 +6,7 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from transformers.backbone_utils import BackboneConfigMixin
@@ -20,6 +21,7 @@ from hfmm.registration import pipeline_module
 Preset = Mapping[str, Mapping[str, Any]]
 FROM_CORPUS: dict[str, Callable[..., Any]] = {"CLIPProcessor": pair_processor}  # upstream's, which cannot build one
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+PARTS_FROM = ("diffusers", "transformers", "diffusers.pipelines.latent_diffusion")  # of a pipeline
 
 
 def ready_row(name: str) -> Row:
@@ -184,26 +186,54 @@ def create_module(name: str, preset: str = "tiny", **overrides: Any) -> Any:
 
 
 def _pipeline(row: Row, preset: str, overrides: Mapping[str, Any]) -> Any:
-    """A diffusers pipeline of a preset's parts, each a mapping with the name of its class.
+    """A diffusers pipeline of a preset's parts: settings with the name of a class, or parts that are there already.
 
     Raises:
         UsageError: An unknown part or field, or fields that contradict each other.
     """
     chosen = find_preset(row, preset)["config"]
-    parts = {}
-    for name, settings in merged(chosen, overrides).items():
+    given = merged(chosen, overrides)
+    if chosen.get("tokenizer", "") is None:  # which the processor has, that of the built-in grammar by default
+        tokenizer = given["tokenizer"] or create_processor(row.name, preset).tokenizer
+        read = {"vocab_size": len(tokenizer)} | {name: getattr(tokenizer, name) for name in WORDS}
+        known = _fields_of(_class_of_part(given["text_encoder"]))
+        sizes = {"text_encoder": {key: value for key, value in read.items() if key in known}}
+        given = merged(sizes, given) | {"tokenizer": tokenizer}
+    for name in given:
         if name not in chosen:
             raise unknown(f"part of {row.name}", name, chosen)
-        given = dict(settings)
-        kind = getattr(import_module("diffusers"), given.pop("_class_name"))
-        for key in given:
-            if key not in signature(kind.__init__).parameters:
-                raise unknown(f"key of {row.name}.{name}", key, signature(kind.__init__).parameters)
-        try:
-            parts[name] = kind(**given)
-        except ValueError as error:
-            raise UsageError(f"{row.name}.{name}: {' '.join(str(error).split())}") from error
+    parts = {
+        name: _pipeline_part(f"{row.name}.{name}", part) if isinstance(part, Mapping) else part
+        for name, part in given.items()
+    }
     return model_class(row)(**parts)
+
+
+def _class_of_part(settings: Mapping[str, Any]) -> Any:
+    """The class of diffusers or transformers that settings name."""
+    name = settings["_class_name"]
+    return getattr(next(module for module in map(import_module, PARTS_FROM) if name in dir(module)), name)
+
+
+def _fields_of(kind: Any) -> list[str]:
+    """What a class of a part, or its configuration class, takes."""
+    return [key for key in signature(getattr(kind, "config_class", kind).__init__).parameters if key != "self"]
+
+
+def _pipeline_part(where: str, settings: Mapping[str, Any]) -> Any:
+    """A model or scheduler of diffusers, or a model of transformers, of settings with `_class_name`."""
+    kind = _class_of_part(settings)
+    given = {key: value for key, value in settings.items() if key != "_class_name"}
+    known = _fields_of(kind)
+    for key in given:
+        if key not in known:
+            raise unknown(f"key of {where}", key, known)
+    try:
+        if issubclass(kind, PreTrainedModel):
+            return kind(kind.config_class(**given))  # type: ignore[misc]
+        return kind(**given)
+    except (ValueError, StrictDataclassError) as error:
+        raise UsageError(f"{where}: {' '.join(str(error).split())}") from error
 
 
 def _begin(model: PreTrainedModel) -> None:

@@ -97,6 +97,11 @@ def guided(without: Tensor, given: Tensor, scale: float) -> Tensor:
     return without + scale * (given - without)
 
 
+def visible(values: Tensor) -> Tensor:
+    """Pictures from [-1, 1] to [0, 1], cut off there."""
+    return (values / 2 + 0.5).clamp(0, 1)
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How noise becomes a picture.

@@ -177,7 +177,9 @@ def task_of(recipe: Recipe, row: Row) -> str:
 def _sizes(row: Row, task: str, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
     sizes: dict[str, Any] = {}
-    if isinstance(processor, ProcessorMixin) and row.origin != "diffusers":
+    if isinstance(processor, ProcessorMixin) and row.origin == "diffusers":
+        sizes = {"tokenizer": processor.tokenizer}
+    elif isinstance(processor, ProcessorMixin):
         sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
     if task not in WITH_CLASSES:
         return sizes

@@ -11,6 +11,7 @@ OBJECTIVES = {
     "classification": ("classification", "Classification"),
     "contrastive": ("contrastive", "Contrastive"),
     "diffusion": ("diffusion", "Diffusion"),
+    "first_stage": ("diffusion", "FirstStage"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
     "counting": ("counting", "Counting"),

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hfmm.nn.diffusion import DiffusionModel, DiffusionOutput, Predict, Sampling, clean_of, denoise, guided
+from hfmm.nn.diffusion import DiffusionModel, DiffusionOutput, Predict, Sampling, clean_of, denoise, guided, visible
 
 HALF_BIN = 1 / 255  # of 256 gray levels in [-1, 1]
 SMALLEST = 1e-12  # probability of a bin
@@ -230,8 +230,3 @@ class DdpmModel(DiffusionModel):
         """Draw pictures, (B, C, H, W) in [0, 1]; see [`DdpmModel.trajectory`]."""
         *_, images = self.reverse_strip(num_images, generator, **options)
         return images
-
-
-def visible(values: Tensor) -> Tensor:
-    """From [-1, 1] to [0, 1], cut off there."""
-    return (values / 2 + 0.5).clamp(0, 1)

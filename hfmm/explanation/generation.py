@@ -9,6 +9,7 @@ from PIL import Image
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.canvases import DrawsInSteps, explain_canvases
 from hfmm.explanation.completion import Completes, explain_completion
+from hfmm.explanation.denoising import Denoises, explain_denoising
 from hfmm.explanation.drawing import panels, pictures_of
 from hfmm.explanation.flow import explain_flow
 from hfmm.explanation.latents import Invertible
@@ -76,4 +77,5 @@ BY_WHAT_IT_OFFERS: dict[type, Callable[[Any, Any, Image.Image], Explanation]] = 
     DrawsInSteps: explain_canvases,
     Completes: explain_completion,
     Invertible: explain_flow,
+    Denoises: explain_denoising,
 }

@@ -13,6 +13,7 @@ from hfmm.data.tables import list_pictures
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
 from hfmm.evaluation.retrieval import match
+from hfmm.explanation.answering import explain_answer
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
 from hfmm.explanation.segmentation import segment, shares
@@ -29,7 +30,8 @@ class Wanted:
 
     Attributes:
         images: Pictures, and folders of pictures.
-        texts: How each caption starts, one; what a model for retrieval compares the pictures with, any number.
+        texts: How each caption starts, one; a question, one; what a model for retrieval compares the pictures with, any
+            number.
         count: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
         output: The folder that a generator draws into, or that masks of segmenters are written to.
@@ -45,7 +47,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, search, segment, match, compare or encode pictures, or draw new ones: what the task is.
+    """Caption, classify, answer, search, segment, match, compare or encode pictures, or draw new ones: what the task is.
 
     Args:
         where: Run directory or repository.
@@ -156,6 +158,18 @@ def _matched(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _answered(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture the likeliest answers to one question, with their probabilities."""
+    rows = []
+    for path in _pictures(loaded, wanted):
+        data = explain_answer(loaded.model, loaded.processor, _read(path), wanted.texts).data
+        count = wanted.count
+        rows.append(
+            {"image": str(path), "predictions": data["labels"][:count], "scores": data["probabilities"][:count]}
+        )
+    return rows
+
+
 def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     paths = _pictures(loaded, wanted)
     found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
@@ -208,6 +222,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "image-segmentation": _segmented,
     "image-text-retrieval": _matched,
     "unconditional-image-generation": _drawn,
+    "visual-question-answering": _answered,
     "zero-shot-image-classification": _named,
 }
 

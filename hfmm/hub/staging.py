@@ -149,6 +149,7 @@ def _merged(where: Path, tree: Path, merge: bool) -> None:
     row = catalogue.of_model_type(config.model_type)
     if row is None:
         raise UsageError(f"{base}, which the adapters adapt, is not in the catalogue")
+    row = row.of_class((config.architectures or [""])[0])
     model = getattr(transformers, row.auto[0][0]).from_pretrained(base, use_safetensors=True)
     adapted: Any = PeftModel.from_pretrained(model, str(where))
     (tree / ADAPTER_WEIGHTS).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """BERT's tokenizer over the words of any corpus, and upstream's processors of pictures and such words.
 
-Words are whole pieces; letters follow them, so that a word that was not seen is spelled. All parts are upstream classes,
-so a saved processor loads anywhere.
+Words are whole pieces, and so are letters: a word that was not seen is spelled. All parts are upstream classes, so a
+saved processor loads anywhere.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ def word_piece_tokenizer(
     return BertTokenizer(vocabulary, model_max_length=max_length)
 
 
-def word_piece_processor(
+def word_piece_processor(  # noqa: PLR0913  settings of a preset
     captions: Iterable[str],
     image_size: int = 384,
     size_divisor: int = 32,

@@ -287,7 +287,7 @@ def test_what_overlaps_a_hidden_region_is_hidden_with_it():
 # Parity
 
 
-def restated(weights, given, settings):
+def restated(weights, given, settings):  # noqa: C901  one function a layer
     """Pooled states by the figure and the released code's order, from a dictionary of weights alone."""
 
     def dense(states, name):

@@ -17,7 +17,6 @@ The order of layers, the poolers' rectifiers and the two-way alignment head (0 i
 Departures: see the card.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -224,17 +223,19 @@ class VilbertEncoder(nn.Module):
 
     def connect(
         self, text: Tensor, visual: Tensor, text_mask: Tensor, visual_mask: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Each connection, and the layers after it: both streams and both attentions."""
+    ) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+        """The connections and the layers after each: both streams, and of each connection both attentions."""
+        attentions = []
         for connection, visual_layers, text_layers in zip(
             self.connections, self.visual_between, self.text_between, strict=True
         ):
-            text, visual, text_attention, visual_attention = connection(text, visual, text_mask, visual_mask)
+            text, visual, *both = connection(text, visual, text_mask, visual_mask)
+            attentions.append(tuple(both))
             for index in visual_layers:
                 visual = self.visual_layers[index](visual, visual_mask)
             for index in text_layers:
                 text = self.text_layers[index](text, text_mask)
-            yield text, visual, text_attention, visual_attention
+        return text, visual, attentions
 
 
 class VilbertPooler(nn.Module):
@@ -382,27 +383,17 @@ class VilbertModel(VilbertPreTrainedModel):
     ) -> VilbertModelOutput:
         """Let B texts and B pictures meet, what [`read`] and [`look`] give of them."""
         (words, text_mask), (regions, visual_mask) = text, visual
-        text_attentions, visual_attentions = [], []
-        for words, regions, of_text, of_regions in self.encoder.connect(  # noqa: B020  the last are what is kept
-            words, regions, text_mask, visual_mask
-        ):
-            text_attentions.append(of_text)
-            visual_attentions.append(of_regions)
-        return VilbertModelOutput(
-            words,
-            regions,
-            self.text_pooler(words),
-            self.visual_pooler(regions),
-            tuple(text_attentions) if output_attentions else None,
-            tuple(visual_attentions) if output_attentions else None,
-        )
+        words, regions, attentions = self.encoder.connect(words, regions, text_mask, visual_mask)
+        of_words, of_regions = zip(*attentions, strict=True) if output_attentions else (None, None)
+        pooled = self.text_pooler(words), self.visual_pooler(regions)
+        return VilbertModelOutput(words, regions, *pooled, of_words, of_regions)
 
     def fuse(self, output: VilbertModelOutput) -> Tensor:
         """h_IMG * h_CLS, (B, J)."""
         return self.dropout(output.visual_pooler_output * output.pooler_output)
 
     @can_return_tuple
-    def forward(
+    def forward(  # noqa: PLR0913  two forms of a picture, and what is read of a text
         self,
         input_ids: Tensor | None = None,
         pixel_values: Tensor | None = None,

@@ -1,4 +1,4 @@
-"""ViLBERT processor: pictures of any size to a rectangle of pixels, texts to words with one that stands for a masked."""
+"""ViLBERT processor: pictures to a rectangle of pixels, texts to words, one of which stands for what is masked."""
 
 from collections.abc import Iterable, Sequence
 from typing import Self

@@ -11,6 +11,7 @@ from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.collection import explain_collection
+from hfmm.explanation.denoising import explain_denoising
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.generation import explain_generator
 from hfmm.explanation.matching import explain_match, explain_pairs
@@ -75,6 +76,7 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "object-detection": explain_detection,
     "image-segmentation": explain_segmentation,
     RETRIEVAL: explain_match,
+    "text-to-image": explain_denoising,
     "unconditional-image-generation": explain_generator,
     "zero-shot-image-classification": explain_label,
 }

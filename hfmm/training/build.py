@@ -229,6 +229,8 @@ def _check_same(start: Loaded, recipe: Recipe) -> None:
     """Refuse a recipe that would change the shape of the run it starts from."""
     for key, value in recipe.model.items():
         found = getattr(start.model.config, key, None)
+        if start.row.origin == "diffusers":  # a part with settings of its own
+            found = {name: found[name] for name in value}
         if found != value:
             raise UsageError(f"init_from: {start.where} has {key} {found!r}, not {value!r}")
 

@@ -58,7 +58,7 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
         without beams; or probabilities), of models for retrieval the texts and their scores, of verifiers the other
         pictures and their cosines, of detectors `objects`, of segmenters `classes` (and `mask`, the file that was
-        written), of encoders `code`; of a generator, `image` is the file that was written, with its `text` if it has one.
+        written), of encoders `code`; of a generator, `image` is the file that was written, and `text` what it shows.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.

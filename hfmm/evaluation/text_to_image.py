@@ -87,6 +87,8 @@ def _drawn(
     """Scores of drawings by a classifier, all of them on every process."""
     if asked.network is None:
         raise UsageError("drawings are looked at by a classifier: name a trained one with --features RUN")
+    if "num_images" in asked.generation:
+        raise UsageError("there is one drawing a caption: give --limit in place of --num-images")
     captions = _captions(examples)
     drawn = draw_texts(model, captions, **asked.generation)
     real: list[Image.Image] = []  # in the size of the drawings

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Self
 
 import torch
@@ -183,16 +182,13 @@ class DiffusionModel(nn.Module):
         """The levels that it is trained with, and how it predicts."""
         return self.pipeline.scheduler
 
-    @property
-    def config(self) -> SimpleNamespace:
-        """The settings of each part by its name."""
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Of each part by its name. (A `config` would be taken for one model's, by peft for one.)"""
         configs = {name: part.config for name, part in self.named_children()} | {"scheduler": self.scheduler.config}
-        return SimpleNamespace(
-            **{
-                name: config.to_dict() if isinstance(config, PreTrainedConfig) else config
-                for name, config in configs.items()
-            }
-        )
+        return {
+            name: config.to_dict() if isinstance(config, PreTrainedConfig) else dict(config)
+            for name, config in configs.items()
+        }
 
     @property
     def device(self) -> torch.device:

@@ -228,9 +228,10 @@ def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[
 def _check_same(start: Loaded, recipe: Recipe) -> None:
     """Refuse a recipe that would change the shape of the run it starts from."""
     for key, value in recipe.model.items():
-        found = getattr(start.model.config, key, None)
         if start.row.origin == "diffusers":  # a part with settings of its own
-            found = {name: found[name] for name in value}
+            found = {name: start.model.settings().get(key, {}).get(name) for name in value}
+        else:
+            found = getattr(start.model.config, key, None)
         if found != value:
             raise UsageError(f"init_from: {start.where} has {key} {found!r}, not {value!r}")
 

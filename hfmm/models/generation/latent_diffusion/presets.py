@@ -77,7 +77,13 @@ PRESETS: dict[str, dict[str, dict]] = {
             "scheduler": _SCHEDULER,
             **_NO_CHECKER,
         },
-        "processor": {"image_size": 256, "image_mean": _HALF, "image_std": _HALF, "max_length": 77, "vocab_size": 30522},
+        "processor": {
+            "image_size": 256,
+            "image_mean": _HALF,
+            "image_std": _HALF,
+            "max_length": 77,
+            "vocab_size": 30522,
+        },
     },
     "small": _preset(64, [64, 96, 128], 96, 64),
 }

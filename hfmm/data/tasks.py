@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from hfmm.data import collate
 from hfmm.data.augmentation import Augmentation
 from hfmm.data.pairs import PairCollator
+from hfmm.data.questions import QuestionCollator
 from hfmm.errors import unknown
 
 
@@ -16,11 +17,13 @@ class Material(NamedTuple):
         columns: That every example has.
         collator: Makes batches, from a processor.
         compares: Batches hold several pictures of each label, which a loss compares.
+        answers: Examples have answers, each of which is a class.
     """
 
     columns: tuple[str, ...]
-    collator: Callable[[Any], collate.Collator]
+    collator: Callable[[Any], "collate.Collator | QuestionCollator"]
     compares: bool = False
+    answers: bool = False
 
 
 MATERIALS = {  # by task
@@ -33,6 +36,7 @@ MATERIALS = {  # by task
     "object-detection": Material(("image", "objects"), collate.ObjectCollator),
     "text-to-image": Material(("image", "captions"), PairCollator),
     "unconditional-image-generation": Material(("image",), collate.PictureCollator),
+    "visual-question-answering": Material(("image", "question", "answer"), QuestionCollator, answers=True),
     "zero-shot-image-classification": Material(("image", "label"), collate.ClassCollator),
 }
 

@@ -13,6 +13,7 @@ from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
 from hfmm.evaluation import (
+    answering,
     captioning,
     classification,
     detection,
@@ -69,6 +70,7 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     RETRIEVAL: retrieval.score_retrieval,
     DRAWS_TEXTS: text_to_image.score_text_to_image,
     GENERATES: generation.score_generator,
+    "visual-question-answering": answering.score_answers,
     NAMING: zero_shot.score_zero_shot,
 }
 

@@ -14,6 +14,7 @@ from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
 from hfmm.evaluation.retrieval import match
 from hfmm.evaluation.text_to_image import draw_texts
+from hfmm.explanation.answering import explain_answer
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
 from hfmm.explanation.segmentation import segment, shares
@@ -30,8 +31,8 @@ class Wanted:
 
     Attributes:
         images: Pictures, and folders of pictures.
-        texts: How each caption starts, one; what a model for retrieval compares the pictures with, or what a model
-            draws, any number.
+        texts: How each caption starts, one; a question, one; what a model for retrieval compares the pictures with, or
+            what a model draws, any number.
         count: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
         output: The folder that a generator draws into, or that masks of segmenters are written to.
@@ -47,7 +48,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, search, segment, match, compare or encode pictures, or draw new ones: what the task is.
+    """Caption, classify, answer, search, segment, match, compare or encode pictures, or draw new ones: what the task is.
 
     Args:
         where: Run directory or repository.
@@ -158,6 +159,18 @@ def _matched(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _answered(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture the likeliest answers to one question, with their probabilities."""
+    rows = []
+    for path in _pictures(loaded, wanted):
+        data = explain_answer(loaded.model, loaded.processor, _read(path), wanted.texts).data
+        count = wanted.count
+        rows.append(
+            {"image": str(path), "predictions": data["labels"][:count], "scores": data["probabilities"][:count]}
+        )
+    return rows
+
+
 def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     paths = _pictures(loaded, wanted)
     found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
@@ -225,6 +238,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "image-text-retrieval": _matched,
     "text-to-image": _drawn_of_texts,
     "unconditional-image-generation": _drawn,
+    "visual-question-answering": _answered,
     "zero-shot-image-classification": _named,
 }
 

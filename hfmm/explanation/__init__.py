@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from hfmm.errors import UsageError
+from hfmm.explanation.answering import explain_answer
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
@@ -60,14 +61,14 @@ def explain(
         if task not in WITH_CODES:
             raise UsageError(f"{loaded.row.name} has no codes of pictures to map: its task is {task}")
         return explain_collection(loaded.model, loaded.processor, data, **options)
-    if "texts" in options and task != RETRIEVAL:
+    if "texts" in options and task not in (RETRIEVAL, ANSWERING):
         raise UsageError(f"{loaded.row.name} chooses among no texts: its task is {task}")
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
     return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **options)  # type: ignore[arg-type]
 
 
-RETRIEVAL = "image-text-retrieval"
+RETRIEVAL, ANSWERING = "image-text-retrieval", "visual-question-answering"
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "face-verification": explain_face,
     "image-captioning": explain_caption,
@@ -78,6 +79,7 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     RETRIEVAL: explain_match,
     "text-to-image": explain_denoising,
     "unconditional-image-generation": explain_generator,
+    ANSWERING: explain_answer,
     "zero-shot-image-classification": explain_label,
 }
 WITH_CODES = (  # tasks whose models look at pictures alone

@@ -11,7 +11,8 @@ from hfmm.explanation.canvases import DrawsInSteps, explain_canvases
 from hfmm.explanation.completion import Completes, explain_completion
 from hfmm.explanation.denoising import Denoises, explain_denoising
 from hfmm.explanation.drawing import panels, pictures_of
-from hfmm.explanation.flow import Invertible, explain_flow
+from hfmm.explanation.flow import explain_flow
+from hfmm.explanation.latents import Invertible
 from hfmm.nn.gaussians import kl_to_standard_normal, sample_normal
 
 SIDE = 96  # pixels of a panel

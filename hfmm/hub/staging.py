@@ -158,6 +158,7 @@ def _model(base: str) -> Any:
     row = catalogue.of_model_type(config.model_type)
     if row is None:
         raise UsageError(f"{base}, which the adapters adapt, is not in the catalogue")
+    row = row.of_class((config.architectures or [""])[0])
     return getattr(transformers, row.auto[0][0]).from_pretrained(base, use_safetensors=True)
 
 

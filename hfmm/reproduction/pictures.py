@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hfmm import data
-from hfmm.explanation import EXPLAINERS, RETRIEVAL
+from hfmm.explanation import ANSWERING, EXPLAINERS, RETRIEVAL
 from hfmm.explanation.page import Section
 from hfmm.loading import load
 from hfmm.training.journal import talk
@@ -29,6 +29,9 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
     if loaded.row.tasks[0] == RETRIEVAL:
         captions = [test.peek(row)["captions"][0] for row in rows]
         options = [{"texts": list(dict.fromkeys(captions)), "truth": caption} for caption in captions]
+    if loaded.row.tasks[0] == ANSWERING:
+        asked_of = [test.peek(row) for row in rows]
+        options = [{"texts": [example["question"]], "truth": example["answer"]} for example in asked_of]
     shown = [
         explain(loaded.model, loaded.processor, test[row]["image"], **asked)
         for row, asked in zip(rows, options, strict=True)

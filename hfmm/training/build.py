@@ -20,6 +20,7 @@ from hfmm.data.collate import Collator
 from hfmm.data.columns import attribute_names, class_names, require
 from hfmm.data.examples import Examples
 from hfmm.data.identities import Identities
+from hfmm.data.questions import Answered, answers_of
 from hfmm.data.splits import without_classes
 from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
@@ -35,6 +36,7 @@ WITH_CLASSES = (  # tasks of which a model has an output a class
     "image-classification",
     "object-detection",
     "image-segmentation",
+    "visual-question-answering",
     "zero-shot-image-classification",
 )
 
@@ -125,6 +127,9 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
         DataError: The data cannot be read.
     """
     row = factory.ready_row(recipe.architecture)
+    task = task_of(recipe, row)
+    row = row.for_task(task)
+    kind = objectives.find(recipe.objective.get("name", "captioning"))
     examples = data.load(
         recipe.data.name,
         split=recipe.data.split,
@@ -132,7 +137,6 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
         on_bad_example=recipe.data.on_bad_example,
         **recipe.data.options,
     )
-    task = task_of(recipe, row)
     material = material_of(task)
     require(examples, material.columns, task)
     if recipe.data.unseen:
@@ -143,7 +147,9 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     set_matrix_precision(training=True)
     set_threads(recipe.data.workers)
     torch.manual_seed(recipe.seed)
-    model, processor = _model_and_processor(recipe, row, examples)
+    model, processor = _model_and_processor(recipe, row, kind.head or row.auto[0][0], examples)
+    if material.answers:
+        examples = Answered(examples, list(model.config.id2label.values()))
     if isinstance(model, PreTrainedModel):
         set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
@@ -155,7 +161,6 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
     players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()}
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
-    kind = objectives.find(recipe.objective.get("name", "captioning"))
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
     collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
@@ -183,7 +188,7 @@ def _sizes(row: Row, task: str, processor: Any, examples: Examples) -> dict[str,
         sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
     if task not in WITH_CLASSES:
         return sizes
-    names = class_names(examples)
+    names = answers_of(examples) if material_of(task).answers else class_names(examples)
     sizes |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
     if "id2attribute" in factory.config_class(row).__dataclass_fields__:
         sizes["id2attribute"] = dict(enumerate(attribute_names(examples)))
@@ -199,16 +204,21 @@ def _held_out(recipe: Recipe) -> Examples:
 
 
 def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:
-    """Captions that a vocabulary is built from, else the names of classes; None for scenes, whose grammar it is."""
+    """Captions or questions that a vocabulary is built from, else the names of classes; None for scenes, whose grammar
+    it is.
+    """
     if recipe.data.name.split(":")[0] == "scenes":
         return None
+    if "question" in examples.features:
+        return list(examples.column("question"))
     if "captions" not in examples.features:
         return list(examples.label_names) if examples.label_names else None
     return [caption for captions in examples.column("captions") for caption in captions]
 
 
-def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[PreTrainedModel, Any]:
-    """Those of the run to start from, or new ones, which may take a part from that run.
+def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples) -> tuple[PreTrainedModel, Any]:
+    """Those of the run to start from, with another head where the run has one, or new ones, which may take a part from
+    that run.
 
     Raises:
         UsageError: The run is another model than the recipe's, and no part of it.
@@ -216,10 +226,14 @@ def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[
     start = load(recipe.init_from) if recipe.init_from is not None else None
     if start is not None and start.row.name == row.name:
         _check_same(start, recipe)
-        return start.model, start.processor
+        kind = factory.module_class(row, auto)
+        if isinstance(start.model, kind):
+            return start.model, start.processor
+        sizes = _sizes(row, row.tasks[0], start.processor, examples)
+        return kind.from_pretrained(start.where, **sizes), start.processor
     processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-    sizes = _sizes(row, task_of(recipe, row), processor, examples)
-    model = factory.create_module(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
+    sizes = _sizes(row, row.tasks[0], processor, examples)
+    model = factory.create_module(row.name, recipe.preset, auto, **factory.merged(sizes, recipe.model))
     if start is not None:
         _take_part(start, model)
     return model, processor

@@ -10,6 +10,7 @@ OBJECTIVES = {
     "captioning_hard": ("captioning", "HardAttentionCaptioning"),
     "classification": ("classification", "Classification"),
     "contrastive": ("contrastive", "Contrastive"),
+    "adversarial": ("adversarial", "Adversarial"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
     "counting": ("counting", "Counting"),

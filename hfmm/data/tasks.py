@@ -31,6 +31,7 @@ MATERIALS = {  # by task
     "image-segmentation": Material(("image", "mask"), collate.MaskCollator),
     "image-text-retrieval": Material(("image", "captions"), PairCollator),
     "object-detection": Material(("image", "objects"), collate.ObjectCollator),
+    "text-to-image": Material(("image", "captions"), PairCollator),
     "unconditional-image-generation": Material(("image",), collate.PictureCollator),
     "zero-shot-image-classification": Material(("image", "label"), collate.ClassCollator),
 }

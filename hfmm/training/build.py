@@ -144,7 +144,8 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     set_threads(recipe.data.workers)
     torch.manual_seed(recipe.seed)
     model, processor = _model_and_processor(recipe, row, examples)
-    set_attention(model, accelerator.device)
+    if isinstance(model, PreTrainedModel):
+        set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
     model.to(accelerator.device).train()
     for name, section in recipe.players.items():
@@ -176,7 +177,9 @@ def task_of(recipe: Recipe, row: Row) -> str:
 def _sizes(row: Row, task: str, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
     sizes: dict[str, Any] = {}
-    if isinstance(processor, ProcessorMixin):
+    if isinstance(processor, ProcessorMixin) and row.origin == "diffusers":
+        sizes = {"tokenizer": processor.tokenizer}
+    elif isinstance(processor, ProcessorMixin):
         sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
     if task not in WITH_CLASSES:
         return sizes
@@ -216,7 +219,7 @@ def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[
         return start.model, start.processor
     processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
     sizes = _sizes(row, task_of(recipe, row), processor, examples)
-    model = factory.create_model(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
+    model = factory.create_module(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
     if start is not None:
         _take_part(start, model)
     return model, processor

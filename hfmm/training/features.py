@@ -11,7 +11,7 @@ from hfmm.errors import UsageError
 from hfmm.evaluation import FEATURES, GENERATES
 from hfmm.evaluation.generation import Likely
 from hfmm.evaluation.samples import BY_NETWORK
-from hfmm.factory import model_class, ready_row
+from hfmm.factory import module_class, ready_row
 from hfmm.loading import Loaded, load
 from hfmm.results import read_results
 from hfmm.training.build import task_of
@@ -27,7 +27,7 @@ def is_needed(settings: Recipe) -> bool:
     if task_of(settings, row) != GENERATES:
         return False
     names = settings.evaluation.metrics
-    return bool(set(names) & set(BY_NETWORK)) if names else not issubclass(model_class(row), Likely)
+    return bool(set(names) & set(BY_NETWORK)) if names else not issubclass(module_class(row), Likely)
 
 
 def is_trained_beside(settings: Recipe) -> bool:

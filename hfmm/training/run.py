@@ -234,6 +234,7 @@ def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal
     for average in averages:
         average.swap()
     try:
+        built.objective.before_scoring(built.examples, built.processor)
         outcome = _score(built)
     finally:
         for average in averages:

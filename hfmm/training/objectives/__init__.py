@@ -11,6 +11,8 @@ OBJECTIVES = {
     "classification": ("classification", "Classification"),
     "contrastive": ("contrastive", "Contrastive"),
     "adversarial": ("adversarial", "Adversarial"),
+    "diffusion": ("diffusion", "Diffusion"),
+    "first_stage": ("diffusion", "FirstStage"),
     "generation": ("generation", "Generation"),
     "detection": ("detection", "Detection"),
     "counting": ("counting", "Counting"),

@@ -195,6 +195,15 @@ class GanModel(GanPreTrainedModel):
             samples=samples,
         )
 
+    def draw_latents(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """z, noise of mean 0 and variance 1. (count, L)."""
+        return self.generator.draw_latents(count, generator)
+
+    @torch.no_grad()
+    def judge(self, pixel_values: Tensor) -> Tensor:
+        """D(x), how likely pictures are real. (B, C, H, W) in [-1, 1] -> (B,)."""
+        return self.discriminator(pixel_values).sigmoid()
+
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """The pictures of latents. (B, L) -> (B, C, H, W), in [0, 1]."""
@@ -210,4 +219,4 @@ class GanModel(GanPreTrainedModel):
         Returns:
             (B, C, H, W), in [0, 1].
         """
-        return self.decode(self.generator.draw_latents(num_images, generator))
+        return self.decode(self.draw_latents(num_images, generator))

@@ -43,8 +43,9 @@ def explain_latents(model: Any, processor: Any, image: Image.Image) -> Explanati
 
     Returns:
         First the picture as the model sees it, its reconstruction, and pictures of codes drawn of the posterior, whose
-        average the reconstruction is close to; then the way from its code to that of its mirror image; then the two latents that say most of the picture over the values of
-        [`manifold`], the others as they are. `data` has `nats` (of each latent, its KL), `mean` and `latents`, the two.
+        average the reconstruction is close to; then the way from its code to that of its mirror image; then the two
+        latents that say most of the picture over the values of [`manifold`], the others as they are. `data` has `nats`
+        (of each latent, its KL), `mean` and `latents`, the two.
     """
     with torch.inference_mode():
         pixel_values = processor([image], return_tensors="pt")["pixel_values"].to(model.device)

@@ -18,8 +18,8 @@ MOST = 60_000  # training pictures among which those nearest to new ones are loo
 def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
     """The sections of the page, from the first seed's run: pictures at equal distances in the test split.
 
-    A model that compares pictures with texts chooses among the first captions of them all; of a generator there are also
-    new pictures.
+    A model that compares pictures with texts chooses among the first captions of them all; a generator also draws new
+    pictures.
     """
     loaded = load(run)
     test = data.load(settings.data.name, split="test", columns=settings.data.columns or None, **settings.data.options)

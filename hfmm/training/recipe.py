@@ -110,8 +110,7 @@ class LoggingSection:
 class Recipe:
     """Everything that decides a run. `name` is its file's, `task` one of the architecture's, by default the first.
 
-    `first` is a shipped recipe that is trained before, in the folder `first` of the run, and started from; `init_from`
-    names a run that is there already instead.
+    `first` is a recipe that is trained before, in the folder `first` of the run, unless `init_from` names a run.
     """
 
     architecture: str

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -28,11 +28,10 @@ from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.objectives.base import Fit
 from hfmm.training.optim import set_training
 from hfmm.training.parts import parts_table
-from hfmm.training.recipe import Recipe
+from hfmm.training.start import after_first
 from hfmm.training.state import Progress, RunDirectory
 
 SETTLING = 0.5  # seconds
-FIRST = "first"  # in a run, the run that it started from
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def train(
         features.train_beside(settings, directory.path, partial(train, device=device, quiet=quiet), accelerator)
         accelerator = make_accelerator(settings, device, directory.path)
     if settings.first is not None and settings.init_from is None:
-        settings = _after_first(settings, directory.path, device, quiet)
+        settings = after_first(settings, directory.path, partial(train, device=device, quiet=quiet))
         accelerator = make_accelerator(settings, device, directory.path)
     built = build(settings, accelerator, features.network_of(settings, directory.path, str(accelerator.device)))
     progress = directory.restore(built)
@@ -128,18 +127,6 @@ def train(
     built.accelerator.end_training()
     talk(f"finished {directory.path} ({progress.seconds:.0f} s of training)", quiet)
     return Run(directory.path, progress.scores)
-
-
-def _after_first(settings: Recipe, run: Path, device: str, quiet: bool) -> Recipe:
-    """Train the first stage of a recipe in several, or finish that; return the recipe that starts from it."""
-    assert settings.first is not None
-    parts = {"model": settings.model, "processor": settings.processor, "seed": settings.seed}
-    data = {f"data.{name}": getattr(settings.data, name) for name in ("name", "options", "columns", "workers")}
-    first = train(
-        settings.architecture, run / FIRST, settings.first, device=device, quiet=quiet, preset=settings.preset,
-        overrides={**parts, **data},
-    )  # fmt: skip
-    return replace(settings, init_from=str(first.output_dir))
 
 
 def loader(built: Built, first_step: int) -> DataLoader[Any]:

@@ -21,6 +21,7 @@ from hfmm.evaluation import (
     pretext,
     retrieval,
     segmentation,
+    text_to_image,
     verification,
     zero_shot,
 )
@@ -58,7 +59,7 @@ def score_model(
 
 FEATURES = "features"  # in a run, the classifier that looks at its samples
 NAMING, RETRIEVAL = "zero-shot-image-classification", "image-text-retrieval"
-GENERATES = "unconditional-image-generation"
+GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
 SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
     "face-verification": verification.score_verifier,
     "image-captioning": captioning.score_captioner,
@@ -67,6 +68,7 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     "object-detection": detection.score_detector,
     "image-segmentation": segmentation.score_segmenter,
     RETRIEVAL: retrieval.score_retrieval,
+    DRAWS_TEXTS: text_to_image.score_text_to_image,
     GENERATES: generation.score_generator,
     "visual-question-answering": answering.score_answers,
     NAMING: zero_shot.score_zero_shot,
@@ -162,7 +164,7 @@ def evaluate(
     if limit is not None:
         examples = examples.select(range(min(limit, len(examples))))
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
-    pictures = task == GENERATES
+    pictures = task in (GENERATES, DRAWS_TEXTS)
     generation = dict(generation or {})
     features = generation.pop("features", None)
     asked = Asked(

@@ -13,6 +13,7 @@ from hfmm.data.tables import list_pictures
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
 from hfmm.evaluation.retrieval import match
+from hfmm.evaluation.text_to_image import draw_texts
 from hfmm.explanation.answering import explain_answer
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
@@ -30,8 +31,8 @@ class Wanted:
 
     Attributes:
         images: Pictures, and folders of pictures.
-        texts: How each caption starts, one; a question, one; what a model for retrieval compares the pictures with, any
-            number.
+        texts: How each caption starts, one; a question, one; what a model for retrieval compares the pictures with, or
+            what a model draws, any number.
         count: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
         output: The folder that a generator draws into, or that masks of segmenters are written to.
@@ -58,7 +59,7 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
         without beams; or probabilities), of models for retrieval the texts and their scores, of verifiers the other
         pictures and their cosines, of detectors `objects`, of segmenters `classes` (and `mask`, the file that was
-        written), of encoders `code`; of a generator, `image` is the file that was written.
+        written), of encoders `code`; of a generator, `image` is the file that was written, and `text` what it shows.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -213,6 +214,20 @@ def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _drawn_of_texts(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Write drawings of each text, numbered from 0."""
+    if not wanted.texts or wanted.output is None:
+        raise UsageError(f"{loaded.row.name} draws texts: give some with --text, and with --output the folder")
+    wanted.output.mkdir(parents=True, exist_ok=True)
+    texts = [text for text in wanted.texts for _ in range(wanted.count)]
+    rows: Rows = []
+    for number, (text, picture) in enumerate(zip(texts, draw_texts(loaded.model, texts, wanted.seed), strict=True)):
+        path = wanted.output / f"{number:04d}.png"
+        picture.save(path)
+        rows.append({"image": str(path), "text": text})
+    return rows
+
+
 PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "face-verification": _compared,
     "image-captioning": _captioned,
@@ -221,6 +236,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "object-detection": _searched,
     "image-segmentation": _segmented,
     "image-text-retrieval": _matched,
+    "text-to-image": _drawn_of_texts,
     "unconditional-image-generation": _drawn,
     "visual-question-answering": _answered,
     "zero-shot-image-classification": _named,

@@ -31,6 +31,7 @@ from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
+from hfmm.training.start import check_same, take_part
 
 WITH_CLASSES = (  # tasks of which a model has an output a class
     "image-classification",
@@ -225,7 +226,7 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     """
     start = load(recipe.init_from) if recipe.init_from is not None else None
     if start is not None and start.row.name == row.name:
-        _check_same(start, recipe)
+        check_same(start, recipe)
         kind = factory.module_class(row, auto)
         if isinstance(start.model, kind):
             return start.model, start.processor
@@ -235,36 +236,8 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     sizes = _sizes(row, row.tasks[0], processor, examples)
     model = factory.create_module(row.name, recipe.preset, auto, **factory.merged(sizes, recipe.model))
     if start is not None:
-        _take_part(start, model)
+        take_part(start, model)
     return model, processor
-
-
-def _check_same(start: Loaded, recipe: Recipe) -> None:
-    """Refuse a recipe that would change the shape of the run it starts from."""
-    for key, value in recipe.model.items():
-        found = getattr(start.model.config, key, None)
-        if found != value:
-            raise UsageError(f"init_from: {start.where} has {key} {found!r}, not {value!r}")
-
-
-def _take_part(start: Loaded, model: PreTrainedModel) -> None:
-    """Give the largest part of a model that the run of another architecture has, too, the weights that it has there."""
-
-    def shapes(part: nn.Module) -> dict[str, torch.Size]:
-        return {name: tensor.shape for name, tensor in part.state_dict().items()}
-
-    given = [part for part in start.model.modules() if isinstance(part, PreTrainedModel)]
-    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel) and part is not model]
-    for part in sorted(parts, key=PreTrainedModel.num_parameters, reverse=True):
-        for same in given:
-            if type(same) is type(part) and shapes(same) == shapes(part):
-                part.load_state_dict(same.state_dict())
-                return
-    names = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
-    raise UsageError(
-        f"init_from: {start.where} is a {type(start.model).__name__}, which shares no part of the same sizes with "
-        f"{type(model).__name__} (parts: {names})"
-    )
 
 
 def _with_lora(model: PreTrainedModel, section: LoraSection, base: str | None) -> Any:

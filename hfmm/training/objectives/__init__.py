@@ -10,6 +10,7 @@ OBJECTIVES = {
     "captioning_hard": ("captioning", "HardAttentionCaptioning"),
     "classification": ("classification", "Classification"),
     "contrastive": ("contrastive", "Contrastive"),
+    "adversarial": ("adversarial", "Adversarial"),
     "diffusion": ("diffusion", "Diffusion"),
     "first_stage": ("diffusion", "FirstStage"),
     "generation": ("generation", "Generation"),

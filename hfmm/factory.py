@@ -16,6 +16,7 @@ from hfmm.errors import UsageError, unknown
 from hfmm.nn.byte_pairs import pair_processor
 from hfmm.registration import pipeline_module
 
+WHOLE = 1 << 16  # pixels, more than any JPEG has
 Preset = Mapping[str, Mapping[str, Any]]
 FROM_CORPUS: dict[str, Callable[..., Any]] = {"CLIPProcessor": pair_processor}  # upstream's, which cannot build one
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -213,6 +214,11 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
 
 
 def picture_size(processor: Any) -> tuple[int, int]:
-    """(height, width) in pixels of what a processor makes of a picture: larger JPEGs can be decoded small."""
+    """(height, width) in pixels of what a processor makes of a picture: larger JPEGs can be decoded small.
+
+    What is not resized is needed whole.
+    """
     image_processor = processor.image_processor if isinstance(processor, ProcessorMixin) else processor
+    if not image_processor.do_resize:
+        return WHOLE, WHOLE
     return image_processor.crop_size["height"], image_processor.crop_size["width"]

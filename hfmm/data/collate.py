@@ -70,6 +70,8 @@ class CaptionCollator:
 class PictureCollator:
     """Lets the processor make tensors of pictures alone; binary pixels and exams are drawn anew at each visit."""
 
+    settings: Mapping[str, Any] = {}  # of the processor
+
     def __init__(self, processor: Any) -> None:
         """Take an image processor that is called with pictures, `seeds` and `return_tensors`."""
         self.processor = processor
@@ -94,7 +96,8 @@ class PictureCollator:
             What the processor makes, `pixel_values` and with exams their `labels`, and `example_ids` (B strings).
         """
         seeds = [example["seed"] for example in drawn]
-        batch = self.processor([example["image"] for example in drawn], seeds=seeds, return_tensors="pt")
+        images = [example["image"] for example in drawn]
+        batch = self.processor(images, seeds=seeds, return_tensors="pt", **self.settings)
         return {**batch, "example_ids": [example["id"] for example in drawn]}
 
 

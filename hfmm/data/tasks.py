@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from hfmm.data import collate
 from hfmm.data.augmentation import Augmentation
+from hfmm.data.edits import EditCollator
 from hfmm.data.pairs import PairCollator
 from hfmm.errors import unknown
 
@@ -30,6 +31,7 @@ MATERIALS = {  # by task
     "image-feature-extraction": Material(("image",), collate.PictureCollator),
     "image-segmentation": Material(("image", "mask"), collate.MaskCollator),
     "image-text-retrieval": Material(("image", "captions"), PairCollator),
+    "image-to-image": Material(("image",), EditCollator),
     "object-detection": Material(("image", "objects"), collate.ObjectCollator),
     "unconditional-image-generation": Material(("image",), collate.PictureCollator),
     "zero-shot-image-classification": Material(("image", "label"), collate.ClassCollator),

@@ -24,6 +24,7 @@ METRICS = {  # name -> module here and class
     "likelihood": ("likelihood", "Likelihood"),
     "classification": ("classification", "Classification"),
     "verification": ("verification", "Verification"),
+    "reconstruction": ("reconstruction", "Reconstruction"),
     "hierarchical_precision": ("hierarchical_precision", "HierarchicalPrecision"),
     "zero_shot": ("zero_shot", "ZeroShot"),
     "retrieval": ("retrieval", "Retrieval"),

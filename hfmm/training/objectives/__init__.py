@@ -11,6 +11,8 @@ OBJECTIVES = {
     "classification": ("classification", "Classification"),
     "contrastive": ("contrastive", "Contrastive"),
     "generation": ("generation", "Generation"),
+    "editing": ("editing", "Editing"),
+    "coloring": ("editing", "Coloring"),
     "detection": ("detection", "Detection"),
     "counting": ("counting", "Counting"),
     "discriminative": ("counting", "Discriminative"),

@@ -70,8 +70,6 @@ class CaptionCollator:
 class PictureCollator:
     """Lets the processor make tensors of pictures alone; binary pixels and exams are drawn anew at each visit."""
 
-    settings: Mapping[str, Any] = {}  # of the processor
-
     def __init__(self, processor: Any) -> None:
         """Take an image processor that is called with pictures, `seeds` and `return_tensors`."""
         self.processor = processor
@@ -80,24 +78,27 @@ class PictureCollator:
         """Draw the seed of what the processor draws.
 
         Returns:
-            `id`, `image` and `seed`.
+            `id`, `image`, `seed` and, where the example has one, `label`.
 
         Raises:
             DataError: The example has no picture.
         """
         if example.get("image") is None:
             raise DataError(f"example {example['id']} has no image")
-        return {"id": example["id"], "image": example["image"], "seed": random.getrandbits(63)}
+        label = {} if example.get("label") is None else {"label": example["label"]}
+        return {"id": example["id"], "image": example["image"], "seed": random.getrandbits(63), **label}
 
     def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
         """Make a batch.
 
         Returns:
-            What the processor makes, `pixel_values` and with exams their `labels`, and `example_ids` (B strings).
+            What the processor makes, `pixel_values` and with exams their `labels`, `class_labels` (B,) where all
+            examples have a class, and `example_ids` (B strings).
         """
         seeds = [example["seed"] for example in drawn]
-        images = [example["image"] for example in drawn]
-        batch = self.processor(images, seeds=seeds, return_tensors="pt", **self.settings)
+        batch = self.processor([example["image"] for example in drawn], seeds=seeds, return_tensors="pt")
+        if all("label" in example for example in drawn):
+            batch["class_labels"] = torch.tensor([example["label"] for example in drawn])
         return {**batch, "example_ids": [example["id"] for example in drawn]}
 
 

@@ -33,6 +33,7 @@ MATERIALS = {  # by task
     "image-text-retrieval": Material(("image", "captions"), PairCollator),
     "image-to-image": Material(("image",), EditCollator),
     "object-detection": Material(("image", "objects"), collate.ObjectCollator),
+    "text-to-image": Material(("image", "captions"), PairCollator),
     "unconditional-image-generation": Material(("image",), collate.PictureCollator),
     "zero-shot-image-classification": Material(("image", "label"), collate.ClassCollator),
 }

@@ -9,8 +9,10 @@ from PIL import Image
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.canvases import DrawsInSteps, explain_canvases
 from hfmm.explanation.completion import Completes, explain_completion
+from hfmm.explanation.denoising import Denoises, explain_denoising
 from hfmm.explanation.drawing import panels, pictures_of
-from hfmm.explanation.flow import Invertible, explain_flow
+from hfmm.explanation.flow import explain_flow
+from hfmm.explanation.latents import Invertible
 from hfmm.nn.gaussians import kl_to_standard_normal, sample_normal
 
 SIDE = 96  # pixels of a panel
@@ -75,4 +77,5 @@ BY_WHAT_IT_OFFERS: dict[type, Callable[[Any, Any, Image.Image], Explanation]] = 
     DrawsInSteps: explain_canvases,
     Completes: explain_completion,
     Invertible: explain_flow,
+    Denoises: explain_denoising,
 }

@@ -52,6 +52,7 @@ class Built:
         model: The root model: what is saved.
         collator: Makes batches.
         loop: Moves the players.
+        network: The classifier that looks at a generator's samples.
     """
 
     recipe: Recipe
@@ -62,6 +63,7 @@ class Built:
     model: PreTrainedModel
     collator: Collator
     loop: Loop
+    network: Loaded | None
 
     @property
     def accelerator(self) -> Accelerator:
@@ -115,8 +117,8 @@ def _check_trackers(names: list[str]) -> None:
             raise UsageError(f"tracker '{name}' is not installed: pip install {name}")
 
 
-def build(recipe: Recipe, accelerator: Accelerator) -> Built:
-    """Build every part of a run; random weights are a pure function of the seed.
+def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = None) -> Built:
+    """Build every part of a run but `network`; random weights are a pure function of the seed.
 
     Raises:
         UsageError: The recipe contradicts itself, the architecture or the starting run.
@@ -142,7 +144,8 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     set_threads(recipe.data.workers)
     torch.manual_seed(recipe.seed)
     model, processor = _model_and_processor(recipe, row, examples)
-    set_attention(model, accelerator.device)
+    if isinstance(model, PreTrainedModel):
+        set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
     model.to(accelerator.device).train()
     for name, section in recipe.players.items():
@@ -157,7 +160,7 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     objective.prepare(examples, processor)
     collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
-    return Built(recipe, row, examples, held_out, processor, model, collator, loop)
+    return Built(recipe, row, examples, held_out, processor, model, collator, loop, network)
 
 
 def task_of(recipe: Recipe, row: Row) -> str:
@@ -174,7 +177,9 @@ def task_of(recipe: Recipe, row: Row) -> str:
 def _sizes(row: Row, task: str, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
     sizes: dict[str, Any] = {}
-    if isinstance(processor, ProcessorMixin):
+    if isinstance(processor, ProcessorMixin) and row.origin == "diffusers":
+        sizes = {"tokenizer": processor.tokenizer}
+    elif isinstance(processor, ProcessorMixin):
         sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
     if task not in WITH_CLASSES:
         return sizes
@@ -214,7 +219,7 @@ def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[
         return start.model, start.processor
     processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
     sizes = _sizes(row, task_of(recipe, row), processor, examples)
-    model = factory.create_model(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
+    model = factory.create_module(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
     if start is not None:
         _take_part(start, model)
     return model, processor
@@ -289,12 +294,3 @@ def _part(model: nn.Module, name: str) -> nn.Module:
         return model.get_submodule(name)
     except AttributeError as error:
         raise UsageError(f"players.{name}: {type(model).__name__} has no part of that name") from error
-
-
-def set_training(module: nn.Module) -> None:
-    """Training mode, except for parts in which nothing is trained: a frozen encoder keeps its statistics."""
-    module.train()
-    for part in module.modules():
-        parameters = list(part.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            part.eval()

@@ -73,7 +73,10 @@ class LoraSection:
 
 @dataclass(frozen=True)
 class EvaluationSection:
-    """Scores while training, every so many steps (0: only at the end), on `size` examples of `split`."""
+    """Scores while training, every so many steps (0: only at the end), on `size` examples of `split`.
+
+    Samples are looked at by `features`, a run of a classifier, or an architecture to train first, to `features_top_1`.
+    """
 
     every: int = 0
     split: str = "validation"
@@ -81,6 +84,8 @@ class EvaluationSection:
     metrics: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     generation: dict[str, Any] = field(default_factory=dict)
+    features: str | None = None
+    features_top_1: float = 0.0
     early_stopping: str | None = None
     patience: int = 10
 
@@ -274,21 +279,15 @@ def shipped(name: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def resolve(
-    architecture: str,
-    recipe: str = "default",
-    config: str | Path | None = None,
-) -> Recipe:
+def resolve(architecture: str, recipe: str = "default", config: str | Path | None = None) -> Recipe:
     """The recipe of a command: a shipped name or a path, under `--config`.
 
     Raises:
         UsageError: An unknown recipe, key or value.
     """
     known = shipped(architecture)
-    path = Path(recipe)
-    if recipe in known:
-        path = known[recipe]
-    elif path.suffix not in (".yaml", ".yml"):
+    path = known.get(recipe, Path(recipe))
+    if path.suffix not in (".yaml", ".yml"):
         raise unknown(f"recipe of {architecture}", recipe, known)
     values = read_yaml(path)
     if values.get("architecture", architecture) != architecture:

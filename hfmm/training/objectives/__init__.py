@@ -10,6 +10,8 @@ OBJECTIVES = {
     "captioning_hard": ("captioning", "HardAttentionCaptioning"),
     "classification": ("classification", "Classification"),
     "contrastive": ("contrastive", "Contrastive"),
+    "diffusion": ("diffusion", "Diffusion"),
+    "first_stage": ("diffusion", "FirstStage"),
     "generation": ("generation", "Generation"),
     "editing": ("editing", "Editing"),
     "coloring": ("editing", "Coloring"),

@@ -206,10 +206,7 @@ class TakesAdapters(Architecture):
         import peft  # takes seconds to import
 
         model = self.model()
-        layers = {name: part for name, part in model.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)}
-        targets = [
-            name for name, part in layers.items() if isinstance(part, nn.Linear) or part.dilation == (1, 1)
-        ]  # peft's adapters of convolutions know no dilation
+        targets = [name for name, part in model.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
         with seeded(1):
             return peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules=targets))
 

@@ -1,9 +1,11 @@
 """Colorizer: what the paper says, equation by equation; the shared contract comes from ModelTests."""
 
 import numpy as np
+import peft
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import hfmm
 from hfmm.errors import UsageError
@@ -45,6 +47,14 @@ class TestColorizer(ModelTests):
     def inputs(self):
         lab = rgb_to_lab(random(3, 3, 2, 2).repeat_interleave(4, 2).repeat_interleave(4, 3))
         return {"pixel_values": lab[:, :1] / 50 - 1, "labels": lab[:, 1:] / 110}
+
+    def adapted(self):
+        """Without dilated convolutions, which peft's adapters would run undilated."""
+        layers = {name: part for name, part in self.model().named_modules() if isinstance(part, nn.Conv2d)}
+        targets = [name for name, part in layers.items() if part.dilation == (1, 1)]
+        assert len(targets) == len(layers) - 2
+        with seeded(1):
+            return peft.get_peft_model(self.model(), peft.LoraConfig(r=4, target_modules=targets))
 
 
 class TestRegression(TestColorizer):

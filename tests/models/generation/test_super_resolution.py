@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.nn.functional import conv2d, conv_transpose2d, pixel_shuffle
+from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle
 
 import hfmm
 from hfmm import metrics
@@ -57,15 +57,13 @@ class TestEspcn(TestSrcnn):
 def test_srcnn_is_three_convolutions_of_the_bicubic_enlargement():  # Eqs. 1 to 3, patch by patch
     model, small = tiny(), random(1, 1, 6, 6).double()
     model.double()
-    large = enlarged(small, 2)[0, 0].numpy()
+    large = np.pad(enlarged(small, 2)[0, 0].numpy(), 3, mode="edge")
 
     def layer(maps, convolution):
         weight, bias = convolution.weight.numpy(), convolution.bias.numpy()
-        reach = weight.shape[-1] // 2
-        padded = np.pad(maps, ((0, 0), (reach, reach), (reach, reach)))
-        rows, columns = (range(side) for side in maps.shape[1:])
         size = weight.shape[-1]
-        patches = [[padded[:, y : y + size, x : x + size] for x in columns] for y in rows]
+        rows, columns = (range(side - size + 1) for side in maps.shape[1:])
+        patches = [[maps[:, y : y + size, x : x + size] for x in columns] for y in rows]
         return np.einsum("yxchw,nchw->nyx", np.array(patches), weight) + bias[:, None, None]
 
     first, second, third = model.layers
@@ -78,9 +76,9 @@ def test_srcnn_is_three_convolutions_of_the_bicubic_enlargement():  # Eqs. 1 to 
 def test_espcn_computes_at_the_small_size_with_tanh_and_shuffles():  # Eqs. 1 to 4
     model, small = tiny(**ESPCN), random(2, 1, 6, 5)
     first, second, third = model.layers
-    hidden = conv2d(small, first.weight, first.bias, padding=1).tanh()
-    hidden = conv2d(hidden, second.weight, second.bias, padding=1).tanh()
-    channels = conv2d(hidden, third.weight, third.bias, padding=1)
+    hidden = conv2d(pad(small, [3] * 4, mode="replicate"), first.weight, first.bias).tanh()
+    hidden = conv2d(hidden, second.weight, second.bias).tanh()
+    channels = conv2d(hidden, third.weight, third.bias)
     assert channels.shape == (2, 4, 6, 5)
     torch.testing.assert_close(model(small).reconstruction, pixel_shuffle(channels, 2))
 
@@ -108,8 +106,8 @@ def test_bicubic_interpolation_is_that_of_pillow():
 
 
 @pytest.mark.parametrize("fields", [TINY, ESPCN])
-def test_within_the_margin_padding_is_not_seen(fields):
-    """So the loss is that of the papers' unpadded convolutions."""
+def test_the_loss_sees_nothing_past_the_border(fields):
+    """It is that of the papers' unpadded convolutions of the crop itself."""
     model = tiny(**fields)
     margin = model.config.margin
     assert margin == {"srcnn": 3, "espcn": 6}[model.config.network]

@@ -40,7 +40,11 @@ class SuperResolutionConfig(PreTrainedConfig):
             raise ValueError("hidden_sizes, kernel_sizes and scale must be positive")
 
     @property
+    def reach(self) -> int:
+        """How many pixels away from it a pixel sees, before a last enlargement."""
+        return sum(size // 2 for size in self.kernel_sizes)
+
+    @property
     def margin(self) -> int:
         """Pixels at each border of the answer that see past the picture, and do not count in training."""
-        reach = sum(size // 2 for size in self.kernel_sizes)
-        return reach if self.network == "srcnn" else reach * self.scale
+        return self.reach if self.network == "srcnn" else self.reach * self.scale

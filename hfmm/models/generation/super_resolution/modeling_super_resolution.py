@@ -13,8 +13,9 @@ Axes: B batch, h and w of the small picture, H and W of the large one, r times a
 | ESPCN Eq. 4: PS(T) at (x, y, c) = T at (x // r, y // r, C r mod(y, r) + C mod(x, r) + c) | `pixel_shuffle` |
 | mean squared error, SRCNN Eq. 4 and ESPCN Eq. 5 | `pixel_loss` |
 
-Departures: convolutions pad with zeros, in training as in use; pixels that see the padding do not count in the loss, so
-that it is that of the papers' unpadded ones. Training crops are drawn at random and not cut by a stride.
+Convolutions are unpadded, as in the papers; a picture is first continued by the pixels of its border, so that the answer
+has its size, and pixels that see past the border do not count in the loss. Departure: training crops are drawn at random
+and not cut by a stride.
 """
 
 from itertools import pairwise
@@ -22,7 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, mse_loss, pixel_shuffle
+from torch.nn.functional import interpolate, mse_loss, pad, pixel_shuffle
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import ImageSuperResolutionOutput
@@ -71,7 +72,7 @@ class SuperResolutionForImageToImage(SuperResolutionPreTrainedModel):
         super().__init__(config)
         channels = [1, *config.hidden_sizes, config.scale**2 if config.network == "espcn" else 1]
         self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, size, padding=size // 2)
+            nn.Conv2d(before, after, size)
             for (before, after), size in zip(pairwise(channels), config.kernel_sizes, strict=True)
         )
         self.post_init()
@@ -93,8 +94,9 @@ class SuperResolutionForImageToImage(SuperResolutionPreTrainedModel):
         """
         mends = self.config.network == "srcnn"
         hidden = enlarged(pixel_values, self.config.scale) if mends else pixel_values
+        hidden = pad(hidden, [self.config.reach] * 4, mode="replicate")  # what the convolutions take away
         for layer in self.layers[:-1]:
-            hidden = layer(hidden).relu() if mends else layer(hidden).tanh()  # B n H W, or B n h w
+            hidden = layer(hidden).relu() if mends else layer(hidden).tanh()  # B n H W, or B n h w, with a border
         reconstruction = self.layers[-1](hidden)
         if not mends:
             reconstruction = pixel_shuffle(reconstruction, self.config.scale)  # B 1 H W

@@ -36,8 +36,9 @@ class Row(NamedTuple):
         tasks: From the list of INTERFACE.md.
         source: Deck and inventory rows, such as `S1:2b`.
         status: `ready` or `planned`.
-        auto: (Auto class, class) pairs of models; the first is what `create_model` builds. Where no Auto class knows an
-            upstream one, it stands by itself.
+        auto: (Auto class, class) pairs of models; the first is what `create_model` builds. Where diffusers' models are
+            the parts, the Auto class is `DiffusionPipeline`; where no Auto class knows an upstream one, it stands by
+            itself.
         camel: Class stem where it is not the CamelCase of the name.
         note: For reference rows, why there is no code and where to look.
         processors: (Auto class, class) pairs of processors, tokenizers and feature extractors, own or upstream.
@@ -112,6 +113,7 @@ CLASSES, FEATURES, BOXES = ("image-classification",), ("image-feature-extraction
 CAPTIONS, ANSWERS, RETRIEVAL = ("image-captioning",), ("visual-question-answering",), ("image-text-retrieval",)
 PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-image",), ("image-to-image",)
 ZERO_SHOT = ("zero-shot-image-classification",)
+PIPELINE = "DiffusionPipeline"  # diffusers' Auto class
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
 OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)
 OF_PAIRS = (("AutoProcessor", "CLIPProcessor"), *OF_PICTURES, ("AutoTokenizer", "CLIPTokenizer"))
@@ -257,12 +259,15 @@ ROWS: tuple[Row, ...] = (
         processors=(("AutoProcessor", "ViltProcessor"), ("AutoImageProcessor", "ViltImageProcessorPil"),
                     ("AutoTokenizer", "BertTokenizer"))),
     # generation
-    Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm", EDITS, ("S4:25",)),
+    Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm", EDITS + PICTURES + CLASSES,
+        ("S4:25",), "ready", (("AutoModel", "AutoencoderModel"),),
+        processors=(("AutoImageProcessor", "AutoencoderPictureProcessor"),), pipeline="AutoencoderPipeline"),
     Row("vae", "Variational autoencoder", "generation", 2014, "arXiv:1312.6114", "hfmm", PICTURES, ("S4:25", "S4:63"),
         "ready", (("AutoModel", "VaeModel"),), processors=(("AutoImageProcessor", "VaePictureProcessor"),),
         pipeline="VaePipeline"),
     Row("gan", "GAN (DCGAN)", "generation", 2014, "arXiv:1406.2661", "hfmm", PICTURES,
-        ("S1:20", "S3:20", "S4:20", "S3:63")),
+        ("S1:20", "S3:20", "S4:20", "S3:63"), "ready", (("AutoModel", "GanModel"),),
+        processors=(("AutoImageProcessor", "GanPictureProcessor"),), pipeline="GanPipeline"),
     Row("draw", "DRAW", "generation", 2015, "arXiv:1502.04623", "hfmm", PICTURES, ("S0:16",),
         "ready", (("AutoModel", "DrawModel"),), processors=(("AutoImageProcessor", "DrawPictureProcessor"),),
         pipeline="DrawPipeline"),
@@ -279,11 +284,16 @@ ROWS: tuple[Row, ...] = (
         ("S0:21", "S1:21")),
     Row("dalle", "DALL-E", "generation", 2021, "arXiv:2102.12092", "hfmm", FROM_TEXT, ("S0:21", "S1:21")),
     Row("unclip", "unCLIP (DALL-E 2)", "generation", 2022, "arXiv:2204.06125", "hfmm", FROM_TEXT + EDITS, ("S0:22",)),
-    Row("colorizer", "Colorization", "generation", 2016, "arXiv:1603.08511", "hfmm", EDITS, ("S3:29",)),
-    Row("super_resolution", "SRCNN and ESPCN", "generation", 2014, "arXiv:1501.00092", "hfmm", EDITS, ("S3:29",)),
-    Row("ddpm", "DDPM", "generation", 2020, "arXiv:2006.11239", "diffusers", PICTURES, ("S3:23", "S3:63")),
+    Row("colorizer", "Colorization", "generation", 2016, "arXiv:1603.08511", "hfmm", EDITS, ("S3:29",),
+        "ready", (("AutoModelForImageToImage", "ColorizerForImageToImage"),),
+        processors=(("AutoImageProcessor", "ColorizerImageProcessor"),)),
+    Row("super_resolution", "SRCNN and ESPCN", "generation", 2014, "arXiv:1501.00092", "hfmm", EDITS, ("S3:29",),
+        "ready", (("AutoModelForImageToImage", "SuperResolutionForImageToImage"),),
+        processors=(("AutoImageProcessor", "SuperResolutionImageProcessor"),)),
+    Row("ddpm", "DDPM", "generation", 2020, "arXiv:2006.11239", "diffusers", PICTURES, ("S3:23", "S3:63"), "ready",
+        ((PIPELINE, "DDPMPipeline"),), processors=(("AutoImageProcessor", "DdpmPictureProcessor"),)),
     Row("latent_diffusion", "Latent diffusion", "generation", 2022, "arXiv:2112.10752", "diffusers", FROM_TEXT,
-        ("S4:24",)),
+        ("S4:24",), "ready", ((PIPELINE, "StableDiffusionPipeline"),), processors=OF_PAIRS),
     # generalist
     Row("perceiver_io", "Perceiver IO, rows not upstream", "generalist", 2022, "arXiv:2107.14795", "hfmm",
         ("any-to-any", "optical-flow"), ("S1:30",)),
@@ -359,6 +369,11 @@ def find(name: str) -> Row | None:
 def of_model_type(model_type: str) -> Row | None:
     """The row of the architecture whose configuration has that `model_type`, or None."""
     return next((row for row in ROWS if row.model_type == model_type), None)
+
+
+def of_pipeline(class_name: str) -> Row | None:
+    """The row of the architecture that is a diffusers pipeline of that class, or None."""
+    return next((row for row in ROWS if (PIPELINE, class_name) in row.auto), None)
 
 
 def ready() -> tuple[Row, ...]:

@@ -3,26 +3,30 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from hfmm import catalogue
-from hfmm.catalogue import Row
+from hfmm.catalogue import PIPELINE, Row
 from hfmm.errors import UsageError, unknown
 from hfmm.nn.byte_pairs import pair_processor
 from hfmm.nn.word_pieces import word_piece_processor
 from hfmm.registration import pipeline_module
 
+WHOLE = 1 << 16  # pixels, more than any JPEG has
 Preset = Mapping[str, Mapping[str, Any]]
 FROM_CORPUS: dict[str, Callable[..., Any]] = {  # upstream's, which cannot build one
     "CLIPProcessor": pair_processor,
     "ViltProcessor": word_piece_processor,
 }
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+PARTS_FROM = ("diffusers", "transformers", "diffusers.pipelines.latent_diffusion")  # of a pipeline
 
 
 def ready_row(name: str) -> Row:
@@ -60,10 +64,10 @@ def find_preset(row: Row, name: str) -> Preset:
 
 
 def _class(row: Row, kind: str, name: str) -> Any:
-    """A class of an architecture's own file of that kind, or of transformers."""
-    if row.origin == "hfmm" and name.startswith(row.stem):
+    """A class of an architecture's own file of that kind, or of transformers or diffusers."""
+    if row.origin != "transformers" and name.startswith(row.stem):
         return getattr(import_module(f"{row.folder}.{kind}_{row.name}"), name)
-    return getattr(import_module("transformers"), name)
+    return getattr(import_module("diffusers" if row.auto[0] == (PIPELINE, name) else "transformers"), name)
 
 
 def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
@@ -148,14 +152,14 @@ def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrain
         raise UsageError(f"{name}: {' '.join(str(error.__cause__ or error).split())}") from error
 
 
-def create_model(name: str, preset: str = "tiny", auto: str | None = None, **overrides: Any) -> PreTrainedModel:
-    """Build a model with random weights.
+def create_model(name: str, preset: str = "tiny", auto: str | None = None, **overrides: Any) -> Any:
+    """Build a model with random weights; a diffusers pipeline, where that is the model.
 
     Args:
         name: An architecture of the catalogue.
         preset: One of its presets.
         auto: The Auto class whose head to build, such as "AutoModel"; the catalogue's first by default.
-        overrides: Fields of its configuration.
+        overrides: Fields of its configuration; of a pipeline, a dictionary of these for each part.
 
     Raises:
         UsageError: An unknown name, preset, head or field.
@@ -163,6 +167,8 @@ def create_model(name: str, preset: str = "tiny", auto: str | None = None, **ove
     row = ready_row(name)
     if auto is not None and auto not in dict(row.auto):
         raise unknown(f"head of {name}", auto, dict(row.auto))
+    if row.origin == "diffusers":
+        return _pipeline(row, preset, overrides)
     kind = model_class(row, auto)
     model = kind(create_config(name, preset, **overrides))
     if row.origin == "transformers":
@@ -171,6 +177,68 @@ def create_model(name: str, preset: str = "tiny", auto: str | None = None, **ove
     if generation:
         model.generation_config.update(**generation)
     return model
+
+
+def module_class(row: Row, auto: str | None = None) -> Any:
+    """The class of what trains: the model's own, or that of a pipeline's parts as one module."""
+    return _class(row, "modeling", f"{row.stem}Model") if row.origin == "diffusers" else model_class(row, auto)
+
+
+def create_module(name: str, preset: str = "tiny", auto: str | None = None, **overrides: Any) -> Any:
+    """What [`create_model`] builds, as a module: a pipeline's parts are one."""
+    row, model = ready_row(name), create_model(name, preset, auto, **overrides)
+    return module_class(row)(model) if row.origin == "diffusers" else model
+
+
+def _pipeline(row: Row, preset: str, overrides: Mapping[str, Any]) -> Any:
+    """A diffusers pipeline of a preset's parts: settings with the name of a class, or parts that are there already.
+
+    Raises:
+        UsageError: An unknown part or field, or fields that contradict each other.
+    """
+    chosen = find_preset(row, preset)["config"]
+    given = merged(chosen, overrides)
+    if chosen.get("tokenizer", "") is None:  # which the processor has, that of the built-in grammar by default
+        tokenizer = given["tokenizer"] or create_processor(row.name, preset).tokenizer
+        read = {"vocab_size": len(tokenizer)} | {name: getattr(tokenizer, name) for name in WORDS}
+        known = _fields_of(_class_of_part(given["text_encoder"]))
+        sizes = {"text_encoder": {key: value for key, value in read.items() if key in known}}
+        given = merged(sizes, given) | {"tokenizer": tokenizer}
+    for name in given:
+        if name not in chosen:
+            raise unknown(f"part of {row.name}", name, chosen)
+    parts = {
+        name: _pipeline_part(f"{row.name}.{name}", part) if isinstance(part, Mapping) else part
+        for name, part in given.items()
+    }
+    return model_class(row)(**parts)
+
+
+def _class_of_part(settings: Mapping[str, Any]) -> Any:
+    """The class of diffusers or transformers that settings name."""
+    name = settings["_class_name"]
+    return getattr(next(module for module in map(import_module, PARTS_FROM) if name in dir(module)), name)
+
+
+def _fields_of(kind: Any) -> list[str]:
+    """What a class of a part, or its configuration class, takes."""
+    return [key for key in signature(getattr(kind, "config_class", kind).__init__).parameters if key != "self"]
+
+
+def _pipeline_part(where: str, settings: Mapping[str, Any]) -> Any:
+    """A model or scheduler of diffusers, or a model of transformers, of settings with `_class_name`."""
+    kind = _class_of_part(settings)
+    given = {key: value for key, value in settings.items() if key != "_class_name"}
+    known = _fields_of(kind)
+    for key in given:
+        if key not in known:
+            raise unknown(f"key of {where}", key, known)
+    try:
+        if issubclass(kind, PreTrainedModel):
+            return kind(kind.config_class(**given))  # type: ignore[misc]
+        return kind(**given)
+    except (ValueError, StrictDataclassError) as error:
+        raise UsageError(f"{where}: {' '.join(str(error).split())}") from error
 
 
 def _begin(model: PreTrainedModel) -> None:
@@ -209,14 +277,26 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         build = FROM_CORPUS[own] if own in FROM_CORPUS else _class(row, "processing", own).from_corpus
         return build(captions, **settings)
     size = settings.pop("image_size")
-    kind = _class(row, "image_processing", dict(row.processors)["AutoImageProcessor"])
+    kind = processor_class(row)
     height, width = size if isinstance(size, list | tuple) else (size, size)
     whole = {"height": height, "width": width}
     crops = getattr(kind, "do_center_crop", False) and not kind.default_to_square
     return kind(size={"shortest_edge": size} if crops else whole, crop_size=whole, **settings)
 
 
+def processor_class(row: Row) -> Any:
+    """The class of an architecture's processor, or of its image processor where it reads nothing else."""
+    auto, name = row.processors[0]
+    kinds = {"AutoProcessor": "processing", "AutoImageProcessor": "image_processing"}
+    return _class(row, kinds[auto], name)
+
+
 def picture_size(processor: Any) -> tuple[int, int]:
-    """(height, width) in pixels of what a processor makes of a picture: larger JPEGs can be decoded small."""
+    """(height, width) in pixels of what a processor makes of a picture: larger JPEGs can be decoded small.
+
+    What is not resized is needed whole.
+    """
     image_processor = processor.image_processor if isinstance(processor, ProcessorMixin) else processor
+    if not image_processor.do_resize:
+        return WHOLE, WHOLE
     return image_processor.crop_size["height"], image_processor.crop_size["width"]

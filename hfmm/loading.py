@@ -7,14 +7,15 @@ from typing import Any
 
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, PreTrainedModel
+from transformers import AutoConfig, AutoImageProcessor, AutoProcessor
+from transformers.utils import cached_file
 from transformers.utils import logging as hub_logging
 
-from hfmm import catalogue
+from hfmm import catalogue, factory
 from hfmm.catalogue import Row
 from hfmm.errors import AccessError, DataError, UsageError
 
-ADAPTER = "adapter_config.json"
+ADAPTER, CONFIG, INDEX = "adapter_config.json", "config.json", "model_index.json"
 
 hub_logging.disable_progress_bar()  # a bar for a file that is read in a moment is noise
 
@@ -24,13 +25,13 @@ class Loaded:
     """A model with what it needs, in evaluation mode.
 
     Attributes:
-        model: On its device.
+        model: On its device; of a diffusers pipeline, its parts as one module.
         processor: Its processor.
         row: Its row of the catalogue, the task and the head that it is of first.
         where: Directory or repository.
     """
 
-    model: PreTrainedModel
+    model: Any
     processor: Any
     row: Row
     where: str
@@ -57,6 +58,8 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
     elif len(path.parts) != 2:
         raise UsageError(f"{where}: no such run directory")
     try:
+        if _is_pipeline(where, revision):
+            return _pipeline(where, device, revision)
         config = AutoConfig.from_pretrained(where, revision=revision)
         row = catalogue.of_model_type(config.model_type)
         if row is None:
@@ -77,6 +80,25 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
     return Loaded(model.to(device).eval(), processor, row, str(where))
 
 
+def _is_pipeline(where: str | Path, revision: str | None) -> bool:
+    """Whether no model lies at the root: a diffusers pipeline has its models in folders."""
+    if Path(where).exists():
+        return not (Path(where) / CONFIG).exists()
+    return cached_file(where, CONFIG, revision=revision, _raise_exceptions_for_missing_entries=False) is None
+
+
+def _pipeline(where: str | Path, device: str, revision: str | None) -> Loaded:
+    """A diffusers pipeline, its parts as one module."""
+    index = cached_file(where, INDEX, revision=revision)
+    name = json.loads(Path(str(index)).read_text(encoding="utf-8"))["_class_name"]
+    row = catalogue.of_pipeline(str(name))
+    if row is None:
+        raise UsageError(f"{where} holds a '{name}', which is not in the catalogue")
+    model = factory.module_class(row).from_pretrained(where, revision=revision)
+    processor = factory.processor_class(row).from_pretrained(where, revision=revision)
+    return Loaded(model.to(device).eval(), processor, row, str(where))
+
+
 def _adapted(path: Path, device: str) -> Loaded:
     """A model with the low-rank adapters of a directory over it; its base is loaded first."""
     from peft import PeftModel
@@ -88,13 +110,13 @@ def _adapted(path: Path, device: str) -> Loaded:
 
 def _check_directory(path: Path) -> None:
     """Say what is missing from a directory before transformers does it in twenty lines."""
-    if not (path / "config.json").exists():
+    if not any((path / name).exists() for name in (CONFIG, INDEX)):
         checkpoints = sorted(path.glob("checkpoints/step-*"))
         hint = (
             f"the run is not finished; its newest checkpoint is {checkpoints[-1]}"
             if checkpoints
-            else "no config.json in it"
+            else f"no {CONFIG} in it"
         )
         raise UsageError(f"{path} holds no model: {hint}")
-    if not any(path.glob("*.safetensors")):
+    if not any(path.glob("**/*.safetensors")):
         raise UsageError(f"{path} holds no weights: no .safetensors file in it")

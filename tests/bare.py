@@ -68,10 +68,28 @@ def draw(request):
     return {"pipeline": type(pipeline).__module__, "model": type(pipeline.model).__module__}
 
 
+def parts(request):
+    """Load a pipeline whose parts are upstream's, and write its weights."""
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(request["where"])
+    modules = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
+    weights = {f"{name}.{key}": value for name, part in modules.items() for key, value in part.state_dict().items()}
+    save_file({name: value.contiguous() for name, value in weights.items()}, request["parts"])
+    return {"pipeline": type(pipeline).__module__}
+
+
+def answer_to(request):
+    """What is asked for, by what the request holds."""
+    if "parts" in request:
+        return parts(request)
+    return draw(request) if "pipeline" in request else run(request)
+
+
 for line in sys.stdin:
     try:
         request = json.loads(line)
-        answer = draw(request) if "pipeline" in request else run(request)
+        answer = answer_to(request)
     except Exception:
         answer = {"error": traceback.format_exc()}
     print(json.dumps(answer), file=answers, flush=True)

@@ -17,10 +17,13 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--limit", type=int, help="only the first so many examples")
     parser.add_argument("--metrics", help="names, separated by commas; the task's own by default")
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
+    parser.add_argument("--features", help="a classifier that looks at a generator's samples: a run or a repository")
+    parser.add_argument("--num-images", type=int, help="samples of a generator that are scored (1000)")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)
     from hfmm.evaluation import evaluate
 
+    options = {name: getattr(given, name) for name in ("num_beams", "num_images", "features")}
     rows = evaluate(
         given.run,
         data=given.data,
@@ -29,7 +32,7 @@ def run(words: Sequence[str]) -> int:
         metrics=given.metrics.split(",") if given.metrics else (),
         device=given.device,
         columns=parse_columns(given.columns) or None,
-        generation={"num_beams": given.num_beams} if given.num_beams else None,
+        generation={name: value for name, value in options.items() if value},
     )
     if given.json:
         print_json(rows[-1])

@@ -56,10 +56,10 @@ def _preset(row: Row, name: str, settings: bool) -> dict[str, Any]:
     """Parameter count of a preset, counted without allocating it, and its settings."""
     import torch
 
-    from hfmm.factory import create_model, find_preset
+    from hfmm.factory import create_module, find_preset
 
     with torch.device("meta"):
-        model = create_model(row.name, name)
+        model = create_module(row.name, name)
     return {"parameters": model.num_parameters(), **(find_preset(row, name) if settings else {})}
 
 

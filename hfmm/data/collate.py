@@ -78,23 +78,27 @@ class PictureCollator:
         """Draw the seed of what the processor draws.
 
         Returns:
-            `id`, `image` and `seed`.
+            `id`, `image`, `seed` and, where the example has one, `label`.
 
         Raises:
             DataError: The example has no picture.
         """
         if example.get("image") is None:
             raise DataError(f"example {example['id']} has no image")
-        return {"id": example["id"], "image": example["image"], "seed": random.getrandbits(63)}
+        label = {} if example.get("label") is None else {"label": example["label"]}
+        return {"id": example["id"], "image": example["image"], "seed": random.getrandbits(63), **label}
 
     def __call__(self, drawn: Sequence[Example]) -> dict[str, Any]:
         """Make a batch.
 
         Returns:
-            What the processor makes, `pixel_values` and with exams their `labels`, and `example_ids` (B strings).
+            What the processor makes, `pixel_values` and with exams their `labels`, `class_labels` (B,) where all
+            examples have a class, and `example_ids` (B strings).
         """
         seeds = [example["seed"] for example in drawn]
         batch = self.processor([example["image"] for example in drawn], seeds=seeds, return_tensors="pt")
+        if all("label" in example for example in drawn):
+            batch["class_labels"] = torch.tensor([example["label"] for example in drawn])
         return {**batch, "example_ids": [example["id"] for example in drawn]}
 
 

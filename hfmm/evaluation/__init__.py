@@ -17,16 +17,18 @@ from hfmm.evaluation import (
     captioning,
     classification,
     detection,
+    editing,
     generation,
     pretext,
     retrieval,
     segmentation,
+    text_to_image,
     verification,
     zero_shot,
 )
 from hfmm.evaluation.base import Asked, Outcome
-from hfmm.loading import load
-from hfmm.metrics import LOWER_IS_BETTER
+from hfmm.loading import Loaded, load
+from hfmm.metrics import lower_is_better
 from hfmm.results import add_result, steps_of, with_reported
 
 __all__ = ["Asked", "Outcome", "chosen", "evaluate", "score_model"]
@@ -56,7 +58,9 @@ def score_model(
     return SCORERS[task](model, processor, examples, asked)
 
 
+FEATURES = "features"  # in a run, the classifier that looks at its samples
 NAMING, RETRIEVAL = "zero-shot-image-classification", "image-text-retrieval"
+GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
 SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
     "face-verification": verification.score_verifier,
     "image-captioning": captioning.score_captioner,
@@ -64,8 +68,10 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     "image-feature-extraction": pretext.score_pretext,
     "object-detection": detection.score_detector,
     "image-segmentation": segmentation.score_segmenter,
+    "image-to-image": editing.score_editor,
     RETRIEVAL: retrieval.score_retrieval,
-    "unconditional-image-generation": generation.score_generator,
+    DRAWS_TEXTS: text_to_image.score_text_to_image,
+    GENERATES: generation.score_generator,
     "visual-question-answering": answering.score_answers,
     NAMING: zero_shot.score_zero_shot,
 }
@@ -79,7 +85,7 @@ def chosen(scores: Mapping[str, float], name: str) -> float:
     """
     if name not in scores:
         raise unknown("metric", name, scores)
-    return -scores[name] if name in LOWER_IS_BETTER else scores[name]
+    return -scores[name] if lower_is_better(name) else scores[name]
 
 
 def run_recipe(where: str | Path) -> dict[str, Any]:
@@ -89,19 +95,36 @@ def run_recipe(where: str | Path) -> dict[str, Any]:
     return found
 
 
-def _seen(trained_on: Mapping[str, Any]) -> list[str]:
-    """Captions that a model was trained on, where they can still be read; drawn data have no end of them."""
-    if not trained_on or is_built_in(trained_on["name"]):
-        return []
+def _training(trained_on: Mapping[str, Any]) -> Examples | None:
+    """What a model was trained on, where it can still be read."""
+    if not trained_on:
+        return None
     try:
-        examples = sources.load(
-            trained_on["name"], split=trained_on["split"], columns=trained_on["columns"] or None, on_bad_example="skip"
+        return sources.load(
+            trained_on["name"],
+            split=trained_on["split"],
+            columns=trained_on["columns"] or None,
+            on_bad_example="skip",
+            **trained_on["options"],
         )
     except HfmmError:  # the model outlives its data
-        return []
-    if "captions" not in examples.features:
+        return None
+
+
+def _seen(trained_on: Mapping[str, Any]) -> list[str]:
+    """Captions that a model was trained on, where they can still be read; drawn data have no end of them."""
+    examples = _training(trained_on)
+    if examples is None or is_built_in(examples.name) or "captions" not in examples.features:
         return []
     return [caption for captions in examples.column("captions") for caption in captions]
+
+
+def _network(where: str | Path, features: str | Path | None, device: str) -> Loaded | None:
+    """The classifier that was named, or the one that the run trained beside itself."""
+    beside = Path(where) / FEATURES
+    if features is None and not beside.exists():
+        return None
+    return load(features or beside, device)
 
 
 def evaluate(
@@ -124,7 +147,9 @@ def evaluate(
         metrics: Names; the task's own by default.
         device: As torch names it.
         columns: Names of the data's columns, `{"image": "photo"}`.
-        generation: Arguments of `generate`, over the model's own.
+        generation: Arguments of `generate`, over the model's own; of a generator of pictures those of
+            `generate_images`, `num_images`, how many samples are scored, and `features`, the run directory or
+            repository of the classifier that looks at them, by default the one in the run.
 
     Returns:
         The rows of `results.json`, the new one last.
@@ -140,15 +165,25 @@ def evaluate(
     examples = sources.load(name, split=split, columns=columns, **options)
     if limit is not None:
         examples = examples.select(range(min(limit, len(examples))))
-    asked = Asked(metrics, generation or {}, training=_seen(trained_on))
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
+    pictures = task in (GENERATES, DRAWS_TEXTS)
+    generation = dict(generation or {})
+    features = generation.pop("features", None)
+    asked = Asked(
+        metrics,
+        generation,
+        training=_seen(trained_on),
+        network=_network(where, features, device) if pictures else None,
+        training_pictures=_training(trained_on) if pictures else None,
+    )
+    by = {"features": Path(features).name} if features else {}
     outcome = score_model(task, loaded.model, loaded.processor, examples, asked)
     row = {
         "data": Path(name).name,
         "split": split,
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
-        "how": described({**options, **(generation or {})}, recipe.get("name", "default")),
+        "how": described({**options, **generation, **by}, recipe.get("name", "default")),
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),

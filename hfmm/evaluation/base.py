@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from hfmm.data.examples import Example, Examples
 from hfmm.errors import DataError, unknown
+from hfmm.loading import Loaded
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,16 @@ class Asked:
         generation: Arguments of `generate`, where the task generates.
         processes: (how many share the work, which one this is); each example counts once.
         training: Texts of the training data, for novelty.
+        network: The classifier that looks at samples of a generator.
+        training_pictures: What a generator was trained on, as far as it can be read.
     """
 
     metrics: Sequence[str] = ()
     generation: Mapping[str, Any] = field(default_factory=dict)
     processes: tuple[int, int] = (1, 0)
     training: Sequence[str] = ()
+    network: Loaded | None = None
+    training_pictures: Examples | None = None
 
 
 class Outcome(NamedTuple):

@@ -1,18 +1,31 @@
-"""Scores generators of pictures: how likely they find pictures that they have not seen."""
+"""Scores generators of pictures: how likely they find pictures that they have not seen, or by their samples."""
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from hfmm import metrics
 from hfmm.data.examples import Examples
-from hfmm.evaluation.base import Asked, Outcome, check_metric
+from hfmm.errors import UsageError, unknown
+from hfmm.evaluation import samples
+from hfmm.evaluation.base import Asked, Outcome
 from hfmm.evaluation.reading import batches, gathered
 from hfmm.explanation.drawing import pictures_of
 
 SHOWN = 12  # pictures that are drawn to be looked at
 SEED = 0  # of these
+LIKELIHOOD = "likelihood"
+
+
+@runtime_checkable
+class Likely(Protocol):
+    """A model that says how likely a picture is."""
+
+    def log_likelihood(self, pixel_values: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """(B, C, H, W) -> (B,), nats, or a bound of them."""
+        ...
 
 
 def log_likelihoods(
@@ -55,15 +68,33 @@ def log_likelihoods(
 
 
 def score_generator(model: Any, processor: Any, examples: Examples, asked: Asked) -> Outcome:
-    """Score a generator by `likelihood`, the task's own metric, and draw pictures to be looked at.
+    """Score a generator by `likelihood`; one without a likelihood, or where others are asked for, by its samples.
 
     Raises:
-        UsageError: Another metric is asked for.
+        UsageError: An unknown metric, one that the model has not, or one that lacks a classifier or training pictures.
     """
-    check_metric(asked, "likelihood", "generator")
-    values, dimensions = log_likelihoods(model, processor, examples, processes=asked.processes)
-    scores = metrics.load("likelihood").compute(predictions=values, dimensions=dimensions)
-    return Outcome(scores, draw(model), [examples.peek(row) for row in range(len(examples))])
+    names = asked.metrics or _own(model, asked)
+    for name in names:
+        if name not in (LIKELIHOOD, *samples.METRICS):
+            raise unknown("metric of a generator", name, (LIKELIHOOD, *samples.METRICS))
+    scores: dict[str, float] = {}
+    if LIKELIHOOD in names:
+        if not isinstance(model, Likely):
+            raise UsageError(f"{type(model).__name__} has no likelihood: it is scored by its samples")
+        values, dimensions = log_likelihoods(model, processor, examples, processes=asked.processes)
+        scores |= metrics.load(LIKELIHOOD).compute(predictions=values, dimensions=dimensions)
+    shown: list[Image.Image] = []
+    if any(name != LIKELIHOOD for name in names):
+        of_samples, shown = samples.score_samples(model, processor, examples, asked, names)
+        scores |= of_samples
+    return Outcome(scores, shown[:SHOWN] or draw(model), [examples.peek(row) for row in range(len(examples))])
+
+
+def _own(model: Any, asked: Asked) -> tuple[str, ...]:
+    """The metrics of a generator that nobody chose."""
+    if isinstance(model, Likely):
+        return (LIKELIHOOD,)
+    return ("generation", "memorization") if asked.training_pictures is not None else ("generation",)
 
 
 def draw(model: Any, count: int = SHOWN, seed: int = SEED) -> list[Image.Image]:

@@ -24,7 +24,6 @@ BATCH_SIZE = 32
 LAYERS = (nn.Linear, nn.Conv2d)
 
 
-@torch.inference_mode()
 def extract_codes(model: Any, processor: Any, pictures: Iterable[Image.Image], batch_size: int = BATCH_SIZE) -> Tensor:
     """The codes of pictures, in evaluation mode.
 
@@ -40,14 +39,28 @@ def extract_codes(model: Any, processor: Any, pictures: Iterable[Image.Image], b
     Raises:
         UsageError: The model has no code by the rule above.
     """
+    return codes_and_logits(model, processor, pictures, batch_size)[0]
+
+
+@torch.inference_mode()
+def codes_and_logits(
+    model: Any, processor: Any, pictures: Iterable[Image.Image], batch_size: int = BATCH_SIZE
+) -> tuple[Tensor, Tensor | None]:
+    """The codes of pictures as [`extract_codes`] gives them, and of a model that has them its logits.
+
+    Returns:
+        (N, D), and the logits, N first, or None; on the CPU.
+    """
     was_training = model.training
     model.eval()
-    codes = [
+    found = [
         _codes(model, processor(images=batch, return_tensors="pt")["pixel_values"].to(model.device, model.dtype))
         for batch in _batches(pictures, batch_size)
     ]
     model.train(was_training)
-    return torch.cat(codes).float().cpu()  # N D
+    codes = torch.cat([code for code, _ in found]).float().cpu()  # N D
+    logits = [logits for _, logits in found if logits is not None]
+    return codes, torch.cat(logits).float().cpu() if logits else None
 
 
 def _batches(pictures: Iterable[Image.Image], size: int) -> Iterator[list[Image.Image]]:
@@ -56,8 +69,8 @@ def _batches(pictures: Iterable[Image.Image], size: int) -> Iterator[list[Image.
         yield batch
 
 
-def _codes(model: Any, pixel_values: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, D)."""
+def _codes(model: Any, pixel_values: Tensor) -> tuple[Tensor, Tensor | None]:
+    """(B, C, H, W) to (B, D), and logits."""
     read: list[Tensor] = []  # by the layer that ran last
 
     def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
@@ -72,7 +85,7 @@ def _codes(model: Any, pixel_values: Tensor) -> Tensor:
     code = _code_of(output, read)
     if code is None or code.ndim < 2 or len(code) != len(pixel_values):
         raise UsageError(f"{type(model).__name__} gives no code of a picture")
-    return code if code.ndim == 2 else _averaged(code)
+    return code if code.ndim == 2 else _averaged(code), output.get("logits")
 
 
 def _code_of(output: ModelOutput, read: Sequence[Tensor]) -> Tensor | None:

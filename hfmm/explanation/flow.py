@@ -1,41 +1,18 @@
 """What lies around the code of a picture where codes and pictures are one to one."""
 
 from math import log
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.drawing import panels, pictures_of
+from hfmm.explanation.latents import between
 
 SIDE = 96  # pixels of a panel
 STEPS = 7  # of each row
 HOTTEST = 1.2  # temperature
-
-
-@runtime_checkable
-class Invertible(Protocol):
-    """A model whose code of a picture is a list of tensors, from which the picture comes back."""
-
-    def encode(self, pixel_values: Tensor) -> list[Tensor]:
-        """(B, C, H, W) -> a list of (B, C, H, W)."""
-        ...
-
-    def inverse(self, latents: list[Tensor]) -> Tensor:
-        """A list of (B, C, H, W) -> (B, C, H, W), before its values are rounded to levels."""
-        ...
-
-    def decode(self, latents: list[Tensor]) -> Tensor:
-        """A list of (B, C, H, W) -> (B, C, H, W), in [0, 1]."""
-        ...
-
-
-def between(first: list[Tensor], second: list[Tensor], steps: int) -> list[Tensor]:
-    """Codes on the line from one to another, both included. Two lists of (1, C, H, W) -> a list of (steps, C, H, W)."""
-    shares = torch.linspace(0, 1, steps)[:, None, None, None]
-    return [one + shares.to(one) * (other - one) for one, other in zip(first, second, strict=True)]
 
 
 def explain_flow(model: Any, processor: Any, image: Image.Image) -> Explanation:

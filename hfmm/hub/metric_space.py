@@ -114,6 +114,16 @@ It runs offline and needs no Java. From hfmm, Apache-2.0.
 EXAMPLES = {  # arguments of the example in the documentation, where they are not captions and their references
     "novelty": 'metric.compute(predictions=["a red star"], training=["a red star", "a blue ring"])',
     "likelihood": "metric.compute(predictions=[-92.3, -88.1], dimensions=784)",
+    "frechet_distance": (
+        'metric.compute(predictions=[[0.1, 0.7], [0.5, 0.3]], references=[[0.2, 0.6], [0.4, 0.1]], network="lenet5")'
+    ),
+    "inception_score": "metric.compute(predictions=[[0.1, 0.9], [0.8, 0.2]])",
+    "recognized_samples": "metric.compute(predictions=[[0.1, 0.9], [0.8, 0.2]])",
+    "memorization": "metric.compute(predictions=[[0.1, 0.7]], references=[[0.2, 0.6]], held_out=[[0.3, 0.5]])",
+    "generation": (
+        "metric.compute(predictions=[[0.1, 0.7], [0.5, 0.3]], references=[[0.2, 0.6], [0.4, 0.1]],\n"
+        "               probabilities=[[0.1, 0.9], [0.8, 0.2]])"
+    ),
     "classification": "metric.compute(predictions=[[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]], references=[1, 2])",
     "hierarchical_precision": (
         'metric.compute(predictions=[["cat", "dog"]], references=["dog"], parents={"cat": ["pet"], "dog": ["pet"]})'

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, eval_result_entries_to_yaml
 
-from hfmm.catalogue import Row
+from hfmm.catalogue import PIPELINE, Row
 from hfmm.hub import cards
 
 USE = re.compile(r"^## Use\n.*?(?=^## )", re.DOTALL | re.MULTILINE)
@@ -29,6 +29,11 @@ THEN = {  # Auto class -> what one does with the model
         'outputs = model(**processor(picture, return_tensors="pt"))\n'
         "print(processor.post_process_semantic_segmentation(outputs, target_sizes=[picture.size[::-1]]))\n"
     ),
+}
+
+CALLED = {  # task -> how a diffusers pipeline is called
+    "unconditional-image-generation": "8",
+    "text-to-image": '"a small red star"',
 }
 
 
@@ -64,6 +69,13 @@ def use(row: Row, repo_id: str, reader: str | None) -> str:
             "with `AutoModel`, without diffusers.\n\n"
         )
     auto = row.auto[0][0]
+    if auto == PIPELINE:
+        return (
+            "## Use\n\n```python\nfrom diffusers import DiffusionPipeline\n\n"
+            f'pipeline = DiffusionPipeline.from_pretrained("{repo_id}")\n'
+            f"images = pipeline({CALLED[row.tasks[0]]}).images\n```\n\n"
+            "It needs torch, transformers and diffusers, whose own classes all its parts are.\n\n"
+        )
     then = THEN.get(auto, "") if reader else ""
     lines = ["from PIL import Image"] if then else []
     lines += [f"from transformers import {', '.join(sorted({auto, *([reader] if reader else [])}))}", ""]

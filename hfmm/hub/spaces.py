@@ -20,6 +20,7 @@ APPS = {  # by task
     "face-verification": "vision",
     "image-text-retrieval": "retrieval",
     "zero-shot-image-classification": "retrieval",
+    "unconditional-image-generation": "generation",
 }
 SHARED = "shared"  # the folder of what several apps use
 PARTS = "parts"  # the package of a published app that holds the modules of ours which it needs

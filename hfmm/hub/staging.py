@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ KEPT = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja",
     "recipe.yaml", "results.json",
 )  # fmt: skip
+IN_PARTS = ("*.json", "*.safetensors", "*.txt")  # of a diffusers pipeline, each part a folder
 PUBLISHED = ("*.py", ".eval_results/*.yaml", "images/*.png", "README.md", "LICENSE")
-WRITTEN = (*KEPT, INDEX, *PUBLISHED)  # and replaced when published again
+WRITTEN = (*KEPT, INDEX, *(f"*/{pattern}" for pattern in IN_PARTS), *PUBLISHED)  # and replaced when published again
 NOTICE = f"""The code in this repository (the .py files) comes from hfmm {__version__} and is licensed under the
 Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 
@@ -55,16 +57,18 @@ def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
     for pattern in KEPT:
         for path in where.glob(pattern):
             shutil.copyfile(path, tree / path.name)
+    _copy_parts(where, tree)
     if (where / ADAPTER).exists():
         _merged(where, tree, merge)
     elif merge:
         raise UsageError(f"{where} holds no low-rank adapters (no {ADAPTER}): publish it without --merge")
     _check_whole(where, tree)
     row = row_of(tree)
-    check_finite(sorted(tree.glob("*.safetensors")))
+    check_finite(sorted(tree.rglob("*.safetensors")))
     if row.origin == "hfmm":
         check_fits(tree, row)
-    bundle(tree)
+    if row.origin != "diffusers":
+        bundle(tree)
     results = tree / "results.json"
     rows: list[dict[str, Any]] = _read(results) if results.exists() else []
     texts = {"README.md": hub_card(row, rows, repo_id, _reader(row, tree)), "LICENSE": NOTICE, **evaluation_files(rows)}
@@ -83,10 +87,14 @@ def row_of(folder: Path) -> Row:
         UsageError: The catalogue does not have it.
         DataError: Its configuration is damaged.
     """
-    model_type = _read(folder / CONFIG).get("model_type", "")
-    row = catalogue.of_model_type(model_type)
+    if (folder / CONFIG).exists():
+        name = _read(folder / CONFIG).get("model_type", "")
+        row = catalogue.of_model_type(name)
+    else:
+        name = _read(folder / INDEX).get("_class_name", "")
+        row = catalogue.of_pipeline(name)
     if row is None or not row.auto:
-        raise UsageError(f"'{model_type}' is no architecture of the catalogue: `hfmm list` shows what is")
+        raise UsageError(f"'{name}' is no architecture of the catalogue: `hfmm list` shows what is")
     return row
 
 
@@ -97,14 +105,26 @@ def _read(path: Path) -> Any:
         raise DataError(f"{path.name} is damaged ({error}): save or train the model again") from error
 
 
+def _copy_parts(where: Path, tree: Path) -> None:
+    """Copy the parts of a diffusers pipeline that has no model at its root, whose index training writes."""
+    if (where / CONFIG).exists() or not (where / INDEX).exists():
+        return
+    shutil.copyfile(where / INDEX, tree / INDEX)
+    for name in _read(where / INDEX):
+        for pattern in IN_PARTS:
+            for path in (where / name).glob(pattern):
+                (tree / name).mkdir(exist_ok=True)
+                shutil.copyfile(path, tree / name / path.name)
+
+
 def _check_whole(where: Path, tree: Path) -> None:
     """Say what is missing."""
-    if not (tree / CONFIG).exists():
+    if not any((tree / name).exists() for name in (CONFIG, INDEX)):
         raise UsageError(f"{where} holds no model: no {CONFIG} in it")
-    found = {path.name for path in tree.glob("*.safetensors")}
+    found = {path.name for path in tree.rglob("*.safetensors")}
     if not found:
         raise UsageError(f"{where} holds no weights: no .safetensors file in it")
-    for index in tree.glob("*.safetensors.index.json"):
+    for index in tree.rglob("*.safetensors.index.json"):
         missing = set(_read(index)["weight_map"].values()) - found
         if missing:
             raise DataError(f"{where}: {index.name} names {min(missing)}, which is not there: copy it again")
@@ -126,12 +146,23 @@ def _merged(where: Path, tree: Path, merge: bool) -> None:
         raise UsageError(f"{where} holds low-rank adapters over {base}: add --merge to publish the two as one model")
     from peft import PeftModel
 
+    model = _pipeline(base) if (Path(base) / INDEX).exists() and not (Path(base) / CONFIG).exists() else _model(base)
+    adapted: Any = PeftModel.from_pretrained(model, str(where))
+    (tree / ADAPTER_WEIGHTS).unlink(missing_ok=True)
+    adapted.merge_and_unload().save_pretrained(tree)
+
+
+def _model(base: str) -> Any:
+    """The model that adapters adapt."""
     config = AutoConfig.from_pretrained(base)
     row = catalogue.of_model_type(config.model_type)
     if row is None:
         raise UsageError(f"{base}, which the adapters adapt, is not in the catalogue")
     row = row.of_class((config.architectures or [""])[0])
-    model = getattr(transformers, row.auto[0][0]).from_pretrained(base, use_safetensors=True)
-    adapted: Any = PeftModel.from_pretrained(model, str(where))
-    (tree / ADAPTER_WEIGHTS).unlink(missing_ok=True)
-    adapted.merge_and_unload().save_pretrained(tree)
+    return getattr(transformers, row.auto[0][0]).from_pretrained(base, use_safetensors=True)
+
+
+def _pipeline(base: str) -> Any:
+    """The parts of the pipeline that adapters adapt, as one module."""
+    row = row_of(Path(base))
+    return getattr(import_module(f"{row.folder}.modeling_{row.name}"), f"{row.stem}Model").from_pretrained(base)

@@ -22,17 +22,28 @@ METRICS = {  # name -> module here and class
     "detection": ("detection", "Detection"),
     "segmentation": ("segmentation", "Segmentation"),
     "likelihood": ("likelihood", "Likelihood"),
+    "frechet_distance": ("frechet", "FrechetDistance"),
+    "inception_score": ("recognition", "InceptionScore"),
+    "recognized_samples": ("recognition", "RecognizedSamples"),
+    "memorization": ("memorization", "Memorization"),
+    "generation": ("generation", "Generation"),
     "classification": ("classification", "Classification"),
     "verification": ("verification", "Verification"),
+    "reconstruction": ("reconstruction", "Reconstruction"),
     "hierarchical_precision": ("hierarchical_precision", "HierarchicalPrecision"),
     "zero_shot": ("zero_shot", "ZeroShot"),
     "retrieval": ("retrieval", "Retrieval"),
     "vqa": ("vqa", "Vqa"),
 }
 LOWER_IS_BETTER = frozenset(
-    {"nats", "bits_per_dim", "perplexity", "bits_per_character", "eer"}
+    {"nats", "bits_per_dim", "perplexity", "bits_per_character", "eer", "frechet", "copied"}
     | {f"{way}_{kind}_rank" for way in ("text_to_image", "image_to_text") for kind in ("median", "mean")}
-)  # of the keys of all metrics
+)  # of the keys of all metrics, and `frechet_` with a network's name
+
+
+def lower_is_better(key: str) -> bool:
+    """Whether less of a score is better."""
+    return key in LOWER_IS_BETTER or key.startswith("frechet_")
 
 
 def load(name: str) -> "evaluate.Metric":

@@ -38,6 +38,7 @@ class InMemoryMetric(evaluate.Metric):
     options: tuple[str, ...] = ()  # arguments of `compute`, beside those that all metrics of captions take
     of_captions = True
     needs_references = True
+    in_pairs = True  # each prediction has its own references; otherwise both are sets, of any two sizes
     citation_text = ""
     inputs_text = INPUTS
 
@@ -81,7 +82,7 @@ class InMemoryMetric(evaluate.Metric):
         if references is None and not self.needs_references:
             references = [()] * len(predictions)
         references = [] if references is None else list(references)
-        if len(predictions) != len(references):
+        if self.in_pairs and len(predictions) != len(references):
             raise UsageError(
                 f"{len(predictions)} predictions but {len(references)} lists of references: give one list a prediction"
             )

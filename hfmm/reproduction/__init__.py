@@ -7,7 +7,6 @@ from typing import Any
 from hfmm import data as sources
 from hfmm import evaluation
 from hfmm.catalogue import Row
-from hfmm.data.sources import is_built_in
 from hfmm.errors import UsageError
 from hfmm.explanation.page import write_page
 from hfmm.factory import ready_row
@@ -15,12 +14,11 @@ from hfmm.files import write_atomically
 from hfmm.hub import cards
 from hfmm.reproduction import captioning, pictures
 from hfmm.results import read_results, write_results
-from hfmm.training.flags import default_directory, recipe_of
+from hfmm.training.flags import default_directory, recipe_of, usual_recipe
 from hfmm.training.journal import talk
-from hfmm.training.recipe import Recipe, shipped
+from hfmm.training.recipe import Recipe
 from hfmm.training.run import train
 
-REAL = "real"  # the shipped recipe for data of one's own, where an architecture has one
 SPLITS = {"scenes": ("test", "test_heldout")}  # of built-in data; ("test",) of all others
 GENERATION: Mapping[str, tuple[dict[str, Any], ...]] = {  # ways of decoding that are compared, by task
     "image-captioning": ({"num_beams": 1}, {"num_beams": 5}, {"num_beams": 20}),
@@ -63,9 +61,7 @@ def reproduce(
     row = ready_row(name)
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}: at least 1 is needed")
-    if recipe is None:
-        own = data is not None and not is_built_in(data)
-        recipe = REAL if own and REAL in shipped(name) else "default"
+    recipe = recipe or usual_recipe(name, data)
     plan = {key: value for key, value in arguments.items() if key not in ("overwrite", "device")}
     settings = recipe_of(name, recipe, data=data, **plan)
     folder = Path(output_dir or Path("runs/reproduced") / default_directory(name, recipe, settings).name)

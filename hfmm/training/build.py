@@ -32,6 +32,7 @@ from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
 from hfmm.training.sizes import corpus_of, sizes_of
+from hfmm.training.start import check_same, take_part
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Built:
         model: The root model: what is saved.
         collator: Makes batches.
         loop: Moves the players.
+        network: The classifier that looks at a generator's samples.
     """
 
     recipe: Recipe
@@ -57,6 +59,7 @@ class Built:
     model: PreTrainedModel
     collator: Collator
     loop: Loop
+    network: Loaded | None
 
     @property
     def accelerator(self) -> Accelerator:
@@ -110,8 +113,8 @@ def _check_trackers(names: list[str]) -> None:
             raise UsageError(f"tracker '{name}' is not installed: pip install {name}")
 
 
-def build(recipe: Recipe, accelerator: Accelerator) -> Built:
-    """Build every part of a run; random weights are a pure function of the seed.
+def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = None) -> Built:
+    """Build every part of a run but `network`; random weights are a pure function of the seed.
 
     Raises:
         UsageError: The recipe contradicts itself, the architecture or the starting run.
@@ -142,7 +145,8 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     if material.answers:
         names: Any = model.config.id2label
         examples = Answered(examples, list(names.values()))
-    set_attention(model, accelerator.device)
+    if isinstance(model, PreTrainedModel):
+        set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
     model.to(accelerator.device).train()
     for name, section in recipe.players.items():
@@ -156,7 +160,7 @@ def build(recipe: Recipe, accelerator: Accelerator) -> Built:
     objective.prepare(examples, processor)
     collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
-    return Built(recipe, row, examples, held_out, processor, model, collator, loop)
+    return Built(recipe, row, examples, held_out, processor, model, collator, loop, network)
 
 
 def task_of(recipe: Recipe, row: Row) -> str:
@@ -187,8 +191,8 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     """
     start = load(recipe.init_from) if recipe.init_from is not None else None
     if start is not None and start.row.name == row.name:
-        _check_same(start, recipe)
-        kind = factory.model_class(row, auto)
+        check_same(start, recipe)
+        kind = factory.module_class(row, auto)
         if isinstance(start.model, kind):
             return start.model, start.processor
         sizes = sizes_of(row, row.tasks[0], start.processor, examples)
@@ -197,38 +201,10 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
         row.name, recipe.preset, corpus_of(recipe.data.name, examples), **recipe.processor
     )
     sizes = sizes_of(row, row.tasks[0], processor, examples)
-    model = factory.create_model(row.name, recipe.preset, auto, **factory.merged(sizes, recipe.model))
+    model = factory.create_module(row.name, recipe.preset, auto, **factory.merged(sizes, recipe.model))
     if start is not None:
-        _take_part(start, model)
+        take_part(start, model)
     return model, processor
-
-
-def _check_same(start: Loaded, recipe: Recipe) -> None:
-    """Refuse a recipe that would change the shape of the run it starts from."""
-    for key, value in recipe.model.items():
-        found = getattr(start.model.config, key, None)
-        if found != value:
-            raise UsageError(f"init_from: {start.where} has {key} {found!r}, not {value!r}")
-
-
-def _take_part(start: Loaded, model: PreTrainedModel) -> None:
-    """Give the largest part of a model that the run of another architecture has, too, the weights that it has there."""
-
-    def shapes(part: nn.Module) -> dict[str, torch.Size]:
-        return {name: tensor.shape for name, tensor in part.state_dict().items()}
-
-    given = [part for part in start.model.modules() if isinstance(part, PreTrainedModel)]
-    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel) and part is not model]
-    for part in sorted(parts, key=PreTrainedModel.num_parameters, reverse=True):
-        for same in given:
-            if type(same) is type(part) and shapes(same) == shapes(part):
-                part.load_state_dict(same.state_dict())
-                return
-    names = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
-    raise UsageError(
-        f"init_from: {start.where} is a {type(start.model).__name__}, which shares no part of the same sizes with "
-        f"{type(model).__name__} (parts: {names})"
-    )
 
 
 def _with_lora(model: PreTrainedModel, section: LoraSection, base: str | None) -> Any:
@@ -272,12 +248,3 @@ def _part(model: nn.Module, name: str) -> nn.Module:
         return model.get_submodule(name)
     except AttributeError as error:
         raise UsageError(f"players.{name}: {type(model).__name__} has no part of that name") from error
-
-
-def set_training(module: nn.Module) -> None:
-    """Training mode, except for parts in which nothing is trained: a frozen encoder keeps its statistics."""
-    module.train()
-    for part in module.modules():
-        parameters = list(part.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            part.eval()

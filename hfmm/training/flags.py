@@ -5,9 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hfmm.data.sources import is_built_in
 from hfmm.errors import unknown
-from hfmm.training.recipe import DataSection, Recipe, from_dict, override, resolve
+from hfmm.training.recipe import DataSection, Recipe, from_dict, override, resolve, shipped
 
+REAL = "real"  # the shipped recipe for data of one's own, where an architecture has one
 FLAGS: dict[str, tuple[str, ...]] = {  # `*` stands for every player of the recipe
     "preset": ("preset",),
     "data": ("data", "name"),
@@ -63,6 +65,12 @@ def recipe_of(
     for key, value in (overrides or {}).items():
         override(values, key.split("."), value)
     return from_dict(values)
+
+
+def usual_recipe(name: str, data: str | None) -> str:
+    """The shipped recipe for a data set: for one that is not built in that called `real`, where there is one."""
+    own = data is not None and not is_built_in(data)
+    return REAL if own and REAL in shipped(name) else "default"
 
 
 def default_directory(name: str, recipe: str, settings: Recipe) -> Path:

@@ -64,6 +64,15 @@ def freeze(module: nn.Module, patterns: list[str], player: str) -> None:
         raise UsageError(f"players.{player}.freeze leaves nothing to train")
 
 
+def set_training(module: nn.Module) -> None:
+    """Training mode, except for parts in which nothing is trained: a frozen encoder keeps its statistics."""
+    module.train()
+    for part in module.modules():
+        parameters = list(part.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            part.eval()
+
+
 class MovingAverage:
     """Exponential moving average of a module's trained parameters, kept beside them."""
 

@@ -73,7 +73,10 @@ class LoraSection:
 
 @dataclass(frozen=True)
 class EvaluationSection:
-    """Scores while training, every so many steps (0: only at the end), on `size` examples of `split`."""
+    """Scores while training, every so many steps (0: only at the end), on `size` examples of `split`.
+
+    Samples are looked at by `features`, a run of a classifier, or an architecture to train first, to `features_top_1`.
+    """
 
     every: int = 0
     split: str = "validation"
@@ -81,6 +84,8 @@ class EvaluationSection:
     metrics: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     generation: dict[str, Any] = field(default_factory=dict)
+    features: str | None = None
+    features_top_1: float = 0.0
     early_stopping: str | None = None
     patience: int = 10
 
@@ -103,7 +108,10 @@ class LoggingSection:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run. `name` is its file's, `task` one of the architecture's, by default the first."""
+    """Everything that decides a run. `name` is its file's, `task` one of the architecture's, by default the first.
+
+    `first` is a recipe that is trained before, in the folder `first` of the run, unless `init_from` names a run.
+    """
 
     architecture: str
     name: str = "default"
@@ -121,6 +129,7 @@ class Recipe:
     seed: int = 0
     max_steps: int = 1000
     accumulation: int = 1
+    first: str | None = None
     init_from: str | None = None
     frozen: dict[str, str] = field(default_factory=dict)
 
@@ -274,21 +283,15 @@ def shipped(name: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def resolve(
-    architecture: str,
-    recipe: str = "default",
-    config: str | Path | None = None,
-) -> Recipe:
+def resolve(architecture: str, recipe: str = "default", config: str | Path | None = None) -> Recipe:
     """The recipe of a command: a shipped name or a path, under `--config`.
 
     Raises:
         UsageError: An unknown recipe, key or value.
     """
     known = shipped(architecture)
-    path = Path(recipe)
-    if recipe in known:
-        path = known[recipe]
-    elif path.suffix not in (".yaml", ".yml"):
+    path = known.get(recipe, Path(recipe))
+    if path.suffix not in (".yaml", ".yml"):
         raise unknown(f"recipe of {architecture}", recipe, known)
     values = read_yaml(path)
     if values.get("architecture", architecture) != architecture:

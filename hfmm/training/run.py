@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,12 +21,14 @@ from hfmm.errors import InterruptedRun, ResourceError
 from hfmm.factory import picture_size, ready_row
 from hfmm.loading import Loaded, load
 from hfmm.results import add_result
-from hfmm.training import pictures
-from hfmm.training.build import Built, build, make_accelerator, set_training, task_of
+from hfmm.training import features, pictures
+from hfmm.training.build import Built, build, make_accelerator, task_of
 from hfmm.training.flags import default_directory, recipe_of
 from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.objectives.base import Fit
+from hfmm.training.optim import set_training
 from hfmm.training.parts import parts_table
+from hfmm.training.start import after_first
 from hfmm.training.state import Progress, RunDirectory
 
 SETTLING = 0.5  # seconds
@@ -91,7 +94,13 @@ def train(
     if finished is not None:
         talk(f"{directory.path} is finished ({finished['step']} steps, {finished['seconds']:.0f} s)", quiet)
         return Run(directory.path, finished["scores"])
-    built = build(settings, accelerator)
+    if features.is_trained_beside(settings):
+        features.train_beside(settings, directory.path, partial(train, device=device, quiet=quiet), accelerator)
+        accelerator = make_accelerator(settings, device, directory.path)
+    if settings.first is not None and settings.init_from is None:
+        settings = after_first(settings, directory.path, partial(train, device=device, quiet=quiet))
+        accelerator = make_accelerator(settings, device, directory.path)
+    built = build(settings, accelerator, features.network_of(settings, directory.path, str(accelerator.device)))
     progress = directory.restore(built)
     if progress.step:
         talk(f"continuing {directory.path} after step {progress.step}", quiet)
@@ -229,6 +238,7 @@ def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal
     for average in averages:
         average.swap()
     try:
+        built.objective.before_scoring(built.examples, built.processor)
         outcome = _score(built)
     finally:
         for average in averages:
@@ -270,7 +280,7 @@ def _score(built: Built) -> evaluation.Outcome:
     """Score the unwrapped model, its work shared between processes."""
     section, accelerator = built.recipe.evaluation, built.accelerator
     shared = (accelerator.num_processes, accelerator.process_index)
-    asked = evaluation.Asked(section.metrics, section.generation, shared)
+    asked = evaluation.Asked(section.metrics, section.generation, shared, (), built.network, built.examples)
     return evaluation.score_model(task_of(built.recipe, built.row), built.model, built.processor, built.held_out, asked)
 
 

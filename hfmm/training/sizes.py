@@ -23,7 +23,9 @@ WITH_CLASSES = (  # tasks of which a model has an output a class
 def sizes_of(row: Row, task: str, processor: Any, examples: Examples) -> dict[str, Any]:
     """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
     sizes: dict[str, Any] = {}
-    if isinstance(processor, ProcessorMixin):
+    if isinstance(processor, ProcessorMixin) and row.origin == "diffusers":
+        sizes = {"tokenizer": processor.tokenizer}
+    elif isinstance(processor, ProcessorMixin):
         sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
     if task not in WITH_CLASSES:
         return sizes

@@ -8,8 +8,7 @@ repository must then be pinned to a commit.
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,7 @@ import serving
 from PIL import Image
 from retrieval import Finder, Ranked, classify, entry, load, search
 from serving import MAX_RUNNING, by_name, serve
-from uploads import guarded, guarded_several, refusal
-
-from hfmm.errors import UsageError
+from uploads import given, guarded, guarded_several, refusal, told
 
 __all__ = ["build", "entry", "launch"]  # what `hfmm demo` takes
 
@@ -114,13 +111,6 @@ class Desk:
         return [(collection[row][1], f"{collection[row][0]}: {score:.2f}") for row, score in found]
 
 
-def given(picture: Image.Image | None) -> Image.Image:
-    """A picture that is there."""
-    if picture is None:
-        raise refusal("Upload a picture first, or choose an example.")
-    return picture
-
-
 def said(words: str, missing: str) -> str:
     """Words that are there, and not too many."""
     if not words or not words.strip():
@@ -128,15 +118,6 @@ def said(words: str, missing: str) -> str:
     if len(words) > LONGEST * LABELS:
         raise refusal("This is too long.")
     return words
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """What a model cannot do is told to the visitor in its own words."""
-    try:
-        yield
-    except UsageError as error:
-        raise refusal(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
 
 
 def build(finders: Sequence[Finder], title: str = "Search pictures") -> gr.Blocks:

@@ -65,10 +65,13 @@ def place(where: str, own_code: bool) -> tuple[str, dict[str, Any]]:
 
 
 def name_of(model: Any, where: str) -> str:
-    """The architecture and place of a model; of a folder only the last part, as visitors see it."""
-    short = Path(where).resolve().name if Path(where).exists() else where
-    architecture = model.config.model_type.removeprefix("hfmm_").replace("_", " ")
-    return f"{architecture} ({short})"
+    """The architecture and place of a model."""
+    return titled(model.config.model_type.removeprefix("hfmm_").replace("_", " "), where)
+
+
+def titled(architecture: str, where: str) -> str:
+    """An architecture with its place; of a folder only the last part, as visitors see it."""
+    return f"{architecture} ({Path(where).resolve().name if Path(where).exists() else where})"
 
 
 def by_name(models: Sequence[N]) -> dict[str, N]:

@@ -1,12 +1,15 @@
 """What visitors send: pictures are looked at before they are decoded, and nothing is fetched."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image, ImageOps
+
+from hfmm.errors import UsageError
 
 MAX_PIXELS = 40_000_000  # 120 MB of RGB
 MAX_ASPECT = 200  # a line of pixels, resized by its short side, would be as large as a bomb
@@ -64,6 +67,22 @@ def _with_uploads_only(component: Any, preprocess: Callable[[Any], Any]) -> Any:
 def refusal(reason: str) -> gr.Error:
     """The error that a visitor sees; the log stays silent about it."""
     return gr.Error(reason, title="This does not work", print_exception=False)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What a model cannot do is told to the visitor in its own words."""
+    try:
+        yield
+    except UsageError as error:
+        raise refusal(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+
+
+def given(picture: Image.Image | None) -> Image.Image:
+    """A picture that is there."""
+    if picture is None:
+        raise refusal("Upload a picture first, or choose an example.")
+    return picture
 
 
 def decode(path: Path) -> Image.Image:

@@ -1,14 +1,11 @@
 """What visitors and programs can ask the vision models."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
-from uploads import refusal
+from uploads import given, refusal, told
 from vision import Seer, chart, classify, find, similarities
-
-from hfmm.errors import UsageError
 
 MOST, LEAST = 64, 4  # pictures of a map
 
@@ -110,19 +107,3 @@ class Desk:
         if name not in self.seers:
             raise refusal(f"There is no model '{name}': known are {', '.join(self.seers)}.")
         return self.seers[name]
-
-
-def given(picture: Image.Image | None) -> Image.Image:
-    """A picture that is there."""
-    if picture is None:
-        raise refusal("Upload a picture first, or choose an example.")
-    return picture
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """What a model cannot do is told to the visitor in its own words."""
-    try:
-        yield
-    except UsageError as error:
-        raise refusal(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import hfmm
-from hfmm.explanation.flow import between
 from hfmm.explanation.generation import manifold
+from hfmm.explanation.latents import between
 from hfmm.nn.gaussians import kl_to_standard_normal
 from tests.testing import seeded
 

@@ -32,6 +32,16 @@ FOUND = {"boxes": [[2, 3, 20, 21], [30, 30, 40, 41]], "labels": [4, 1], "scores"
 ALONE = {  # what is given to metrics that are not of captions
     "classification": {"predictions": [[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]], "references": [1, 2]},
     "likelihood": {"predictions": [-310.5, -295.2], "dimensions": 784, "tokens": [3, 5]},
+    "frechet_distance": {"predictions": [[0.1, 0.7], [0.5, 0.3]], "references": [[0.2, 0.6], [0.4, 0.1]]},
+    "inception_score": {"predictions": [[0.1, 0.9], [0.8, 0.2]]},
+    "recognized_samples": {"predictions": [[0.1, 0.9], [0.8, 0.2]], "per_class": True},
+    "memorization": {"predictions": [[0.1, 0.7]], "references": [[0.2, 0.6]], "held_out": [[0.3, 0.5]]},
+    "generation": {
+        "predictions": [[0.1, 0.7], [0.5, 0.3]],
+        "references": [[0.2, 0.6], [0.4, 0.1]],
+        "probabilities": [[0.1, 0.9], [0.8, 0.2]],
+        "network": "lenet5",
+    },
     "retrieval": {"predictions": [[0.9, 0.8, 0.1], [0.2, 0.3, 0.7]], "references": [[0, 1], [2]]},
     "verification": {"predictions": [0.9, 0.3, 0.4, 0.1], "references": [1, 1, 0, 0]},
     "hierarchical_precision": {"predictions": [["a", "b"]], "references": ["b"], "parents": {"a": ["c"], "b": ["c"]}},

@@ -12,9 +12,11 @@ from hfmm.cli import demo
 from hfmm.hub.spaces import folder_of
 from tests.retrieval import models as retrieval_models
 from tests.spaces import vision_models
+from tests.testing import seeded
 
 NAMES = ("show_attend_tell", "show_and_tell")
 VISION = ("vit", "lenet5", "yolo", "segformer", "clip_vision_model")
+GENERATORS = ("vae", "glow", "pixelcnn")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -76,6 +78,18 @@ def retrieval_address(files, uploads):
         part.save_pretrained(files / "clip")
     app = demo.import_app(folder_of("retrieval"))
     page = app.build([app.load(str(files / "clip"), own_code=False)])
+    _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
+    yield url
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def generation_address(uploads):
+    """The generation app, running with random models with and without codes of pictures."""
+    app = demo.import_app(folder_of("generation"))
+    with seeded():
+        makers = [app.entry(hfmm.create_model(name).eval(), hfmm.create_processor(name), name) for name in GENERATORS]
+    page = app.build(makers)
     _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
     yield url
     page.close(verbose=False)

@@ -12,11 +12,11 @@ SCREENS = {
 class Page:
     """What a person does on the page."""
 
-    def __init__(self, browser, address, screen):
+    def __init__(self, browser, address, screen, ready="#picture input[type=file]"):
         self.browser, self.screen = browser, SCREENS[screen]
         browser.get_log("browser")  # what came before is not of this page
         browser.get(address)
-        self.wait(lambda: self.all("#picture input[type=file]"))
+        self.wait(lambda: self.all(ready))
 
     def all(self, selector):
         return self.browser.find_elements("css selector", selector)

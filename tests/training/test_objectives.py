@@ -9,6 +9,7 @@ from hfmm.nn.captioning import IGNORED
 from hfmm.training import objectives
 from hfmm.training.objectives.base import StepContext
 from hfmm.training.objectives.captioning import Captioning, HardAttentionCaptioning
+from hfmm.training.objectives.classification import Classification
 from hfmm.training.objectives.generation import Generation
 
 
@@ -41,6 +42,21 @@ def test_a_generators_turn_is_a_sum_over_pictures():
     assert turn.count == 4
     torch.testing.assert_close(turn.loss / turn.count, model(pixel_values).loss)
     torch.testing.assert_close(sum(turn.log.values()), turn.loss.detach())
+
+
+def test_smoothed_labels_give_every_class_its_share():
+    model = hfmm.create_model("resnet").eval()
+    inputs = {"pixel_values": torch.randn(4, 3, 64, 64), "labels": torch.tensor([0, 1, 0, 1])}
+    (turn,) = Classification({"model": model}, settings={"label_smoothing": 0.1}).turns(inputs, context())
+    logits = model(pixel_values=inputs["pixel_values"]).logits
+    smoothed = torch.nn.functional.cross_entropy(logits, inputs["labels"], label_smoothing=0.1, reduction="sum")
+    torch.testing.assert_close(turn.loss, smoothed)
+
+
+@pytest.mark.parametrize("settings", [{"label_smoothing": 1}, {"label_smoothing": "much"}, {"smoothing": 0.1}])
+def test_classification_says_what_it_takes(settings):
+    with pytest.raises(UsageError, match="takes `label_smoothing`, a share below 1, or nothing"):
+        Classification({}, settings=settings).prepare(None, None)
 
 
 def test_baseline_follows_the_mean_log_likelihood_of_a_caption():

@@ -73,6 +73,9 @@ class Objective(ABC):
     def after_step(self, logs: Mapping[str, float]) -> None:  # noqa: B027
         """See the step's logged means over all processes and micro-batches, to update running state."""
 
+    def before_scoring(self, dataset: Any, processor: Any) -> None:  # noqa: B027
+        """Look at the data before the model is scored and its weights may be kept: statistics that finish it."""
+
     def state_dict(self) -> dict[str, float | list[float] | Tensor]:
         """Running state, saved in every checkpoint."""
         return {}

@@ -5,11 +5,29 @@ from typing import Any
 
 import torch
 
+from hfmm.errors import UsageError
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 
 
 class Classification(Objective):
-    """Maximize log p(class | picture); the model's `forward` holds the loss, a mean over pictures."""
+    """Maximize log p(class | picture); the model's `forward` holds the loss, a mean over pictures.
+
+    The setting `label_smoothing` is the share of a label's weight that all classes get alike
+    (Szegedy et al. 2016, section 7, arXiv 1512.00567).
+    """
+
+    def prepare(self, dataset: Any, processor: Any) -> None:
+        """Refuse settings that there are not, and a share that is none.
+
+        Raises:
+            UsageError: There is one.
+        """
+        share = self.settings.get("label_smoothing", 0.0)
+        if self.settings.keys() - {"label_smoothing"} or not isinstance(share, int | float) or not 0 <= share < 1:
+            told = (
+                f"objective {dict(self.settings)}: classification takes `label_smoothing`, a share below 1, or nothing"
+            )
+            raise UsageError(told)
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the summed loss over the batch's pictures."""
@@ -17,4 +35,7 @@ class Classification(Objective):
         output = self.players["model"](pixel_values=batch["pixel_values"], labels=labels)
         pictures = torch.tensor(len(labels), device=labels.device)
         right = (output.logits.detach().argmax(-1) == labels).sum()
-        yield Turn("model", output.loss * pictures, pictures, {"top_1": right})
+        loss, share = output.loss, self.settings.get("label_smoothing", 0.0)
+        if share:
+            loss = torch.lerp(loss, -output.logits.log_softmax(-1).mean().to(loss), share)
+        yield Turn("model", loss * pictures, pictures, {"top_1": right})

@@ -1,11 +1,23 @@
 """Models that compare pictures: those of one person together, those of others apart."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from accelerate.utils import extract_model_from_parallel
+from torch import Tensor
 
+from hfmm.data.identities import Identities
+from hfmm.evaluation.reading import BATCH_SIZE, batches
 from hfmm.training.objectives.base import Objective, StepContext, Turn
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """A model that is finished by statistics of its training set."""
+
+    def measure(self, batches: Iterator[tuple[Tensor, Tensor]]) -> None:
+        """Look at pictures, (B, C, H, W), and who is on them, (B,)."""
 
 
 class Verification(Objective):
@@ -22,3 +34,22 @@ class Verification(Objective):
         pictures = torch.tensor(len(labels), device=labels.device)
         log = {name: part.detach() * pictures for name, part in output.losses.items()}
         yield Turn("model", output.loss * pictures, pictures, log)
+
+    def before_scoring(self, dataset: Any, processor: Any) -> None:
+        """Let the model look at the persons of the training set, where it measures something there."""
+        player = self.players["model"]
+        model: Any = extract_model_from_parallel(player)
+        if not isinstance(model, Measures):
+            return
+        was_training, device = player.training, next(player.parameters()).device
+        player.eval()
+        model.measure(of_persons(dataset, processor, device))
+        player.train(was_training)
+
+
+def of_persons(identities: Identities, processor: Any, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """The pictures of each person, (B, C, H, W), with the person's number, (B,)."""
+    for person in identities:
+        for batch in batches(person["members"], processor, BATCH_SIZE):
+            pixel_values = processor([example["image"] for example in batch], return_tensors="pt")["pixel_values"]
+            yield pixel_values.to(device), torch.full((len(batch),), person["label"], device=device)

@@ -6,7 +6,7 @@ from hfmm import catalogue, factory
 
 
 def parameters(name: str) -> dict[str, int]:
-    """Parameters of every preset of an architecture; nothing is allocated."""
+    """Parameters of every preset of an architecture, of a pipeline those of all its parts; nothing is allocated."""
     row = catalogue.find(name)
     with torch.device("meta"):
-        return {preset: factory.create_model(name, preset).num_parameters() for preset in row.presets}
+        return {preset: factory.create_module(name, preset).num_parameters() for preset in row.presets}

@@ -1,0 +1,244 @@
+"""Generation: new pictures, several models on the same seed, the way from one picture to another, and changed pictures.
+
+Published, it runs with gradio, diffusers and transformers alone; in a checkout it imports hfmm. The models are named in
+`models.json` beside this file, or in the environment variable HFMM_MODELS: repositories (`user/name`, or
+`user/name@commit`) or folders, separated by commas. HFMM_TRUST_REMOTE_CODE=1 lets them bring their own code; a
+repository must then be pinned to a commit.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))  # a published app has these files beside it
+
+import gradio as gr  # after the lines above, which it and the others need
+import serving
+from generation import Maker, draw, edit, entry, interpolate, load
+from PIL import Image
+from serving import MAX_RUNNING, by_name, serve
+from uploads import given, guarded, guarded_several, refusal, told
+
+__all__ = ["build", "entry", "launch"]  # what `hfmm demo` takes
+
+MOST = 16  # pictures that are drawn at once
+UPLOADS = 32  # pictures of an attribute
+HIGHEST_SEED = 2**31 - 1
+HERE = Path(__file__).resolve().parent
+EXAMPLES = sorted((HERE / "examples").glob("*.png"))
+LIMITS = {"concurrency_limit": MAX_RUNNING, "concurrency_id": "generation"}
+LEAD = """# {title}
+New pictures out of noise; what lies between two of them; and a picture with more or less of what others have."""
+CSS = """
+.strip .grid-wrap { min-height: 0; max-height: none; overflow: visible; padding-top: 1.8rem }
+.strip .thumbnail-item { aspect-ratio: auto; height: auto; background: none }
+.strip .thumbnail-item img { height: auto; object-fit: contain; image-rendering: pixelated }
+.strip .caption-label {
+  position: static; max-width: none; border: 0; white-space: normal; text-align: center; font-size: .9rem }
+.strip .grid-container { align-items: start; grid-template-rows: none; height: auto }
+@media (max-width: 640px) {
+  .strip .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) }
+}
+"""
+Shown = list[tuple[Image.Image, str]]
+Uploads = list[tuple[str, Image.Image]]
+
+
+class Desk:
+    """What visitors and programs can ask for. The docstrings are what the API and MCP clients read.
+
+    Args:
+        makers: By name.
+    """
+
+    def __init__(self, makers: Mapping[str, Maker]) -> None:
+        self.makers = makers
+
+    def sample(self, models: list[str], count: float, seed: float) -> Shown:
+        """Draw new pictures with one model or several, all from the same seed.
+
+        Args:
+            models: Names of the models.
+            count: Pictures of each, 1 to 16.
+            seed: Of the noise; the same seed draws the same pictures.
+
+        Returns:
+            The pictures, those of a model together, with its name at the first.
+        """
+        if not models:
+            raise refusal("Choose a model first.")
+        if not 1 <= count <= MOST:
+            raise refusal(f"This draws 1 to {MOST} pictures at once.")
+        with told():
+            drawn = [(name, draw(self._maker(name), int(count), within(seed))) for name in models]
+        return [(picture, "" if row else name) for name, pictures in drawn for row, picture in enumerate(pictures)]
+
+    def interpolate(
+        self, first: Image.Image | None, second: Image.Image | None, model: str, seed: float = 0
+    ) -> list[Image.Image]:
+        """Show the way from one picture to another through the codes that a model makes of them.
+
+        Args:
+            first: An uploaded file of at most 5 MB; without one the model draws it.
+            second: The same.
+            model: Name of the model.
+            seed: Of what the model draws.
+
+        Returns:
+            The pictures on the way, both ends as the model gives them back.
+        """
+        maker = self._maker(model)
+        with told():
+            drawn = draw(maker, 2, within(seed))
+            return interpolate(maker, first or drawn[0], second or drawn[1])
+
+    def edit(
+        self, picture: Image.Image | None, having: Uploads, lacking: Uploads, model: str, strength: float = 1
+    ) -> Shown:
+        """Give a picture less and more of what some pictures have and others lack.
+
+        Args:
+            picture: An uploaded file of at most 5 MB.
+            having: Uploaded files, 1 to 32.
+            lacking: Uploaded files, 1 to 32.
+            model: Name of the model.
+            strength: Times the mean difference of their codes, at most.
+
+        Returns:
+            The picture, less to more, with how much was added.
+        """
+        if not having or not lacking:
+            raise refusal("Upload pictures that have it and pictures that lack it first, or take the example.")
+        groups = ([each for _, each in group] for group in (having, lacking))
+        with told():
+            changed = edit(self._maker(model), given(picture), *groups, strength)
+        return [(each, f"{added:+.1f}") for each, added in changed]
+
+    def _maker(self, name: str) -> Maker:
+        if name not in self.makers:
+            raise refusal(f"There is no model '{name}': known are {', '.join(self.makers)}.")
+        return self.makers[name]
+
+
+def within(seed: float) -> int:
+    """A seed that torch takes."""
+    if seed is None or not 0 <= seed <= HIGHEST_SEED:
+        raise refusal(f"A seed is a number from 0 to {HIGHEST_SEED}.")
+    return int(seed)
+
+
+def build(makers: Sequence[Maker], title: str = "Draw pictures") -> gr.Blocks:
+    """The page; without a model that makes codes of pictures it has one tab.
+
+    Args:
+        makers: One or more.
+        title: Its heading.
+    """
+    named = by_name(makers)
+    desk, coded = Desk(named), [name for name, maker in named.items() if maker.has_codes]
+    with serving.page(title) as demo:
+        gr.Markdown(LEAD.format(title=title))
+        with gr.Tabs():
+            sample_tab(desk, list(named))
+            if coded:
+                interpolate_tab(desk, coded)
+                edit_tab(desk, coded)
+    return serving.queued(demo)
+
+
+def sample_tab(desk: Desk, names: list[str]) -> None:
+    """New pictures, several models on the same seed."""
+    with gr.Tab("Draw", id="draw"):
+        with gr.Row():
+            models = gr.CheckboxGroup(names, value=names, label="Models", elem_id="makers", min_width=280)
+            count = gr.Slider(1, MOST, value=8, step=1, label="Pictures of each", elem_id="count", min_width=280)
+            seed = seed_input("seed")
+        ask = gr.Button("Draw", variant="primary", elem_id="ask_draw")
+        drawn = strip("Drawn", "drawn", columns=8)
+        ask.click(desk.sample, [models, count, seed], drawn, api_name="sample", **LIMITS)
+
+
+def interpolate_tab(desk: Desk, names: list[str]) -> None:
+    """The way from one picture to another."""
+    with gr.Tab("Between", id="between"):
+        gr.Markdown("Upload two pictures, or none: then the model draws them.")
+        with gr.Row():
+            first, second = picture_input("From", "first"), picture_input("To", "second")
+        with gr.Row():
+            model = gr.Dropdown(names, value=names[0], label="Model", elem_id="interpolator", min_width=280)
+            seed = seed_input("seed_between")
+        ask = gr.Button("Go", variant="primary", elem_id="ask_between")
+        way = strip("On the way", "way", columns=7)
+        ask.click(desk.interpolate, [first, second, model, seed], way, api_name="interpolate", **LIMITS)
+
+
+def edit_tab(desk: Desk, names: list[str]) -> None:
+    """A picture with less or more of what others have."""
+    with gr.Tab("Change", id="change"):
+        with gr.Row():
+            picture = picture_input("Picture", "picture")
+            having, lacking = several("Pictures that have it", "having"), several("Pictures that lack it", "lacking")
+        with gr.Row():
+            model = gr.Dropdown(names, value=names[0], label="Model", elem_id="editor", min_width=280)
+            strength = gr.Slider(0, 3, value=1, step=0.1, label="How much of it", elem_id="strength", min_width=280)
+        ask = gr.Button("Change", variant="primary", elem_id="ask_edit")
+        changed = strip("Less of it to more of it", "changed", columns=5)
+        if EXAMPLES:
+            lit, dark = ([str(path) for path in EXAMPLES if path.stem.startswith(kind)] for kind in ("seven", "one"))
+            gr.Examples(
+                [[dark[0], lit, dark]],
+                [picture, having, lacking],
+                example_labels=["A one that becomes a seven"],
+                api_visibility="private",
+            )
+        ask.click(desk.edit, [picture, having, lacking, model, strength], changed, api_name="edit", **LIMITS)
+
+
+def picture_input(label: str, elem_id: str) -> gr.Image:
+    """Where a visitor leaves a picture."""
+    return guarded(
+        gr.Image(label=label, sources=["upload", "clipboard"], height=220, elem_id=elem_id, buttons=[], min_width=240)
+    )
+
+
+def several(label: str, elem_id: str) -> gr.File:
+    """Where a visitor leaves several pictures."""
+    files = gr.File(
+        label=label, file_count="multiple", file_types=["image"], height=220, elem_id=elem_id, min_width=240
+    )
+    return guarded_several(files, UPLOADS)
+
+
+def seed_input(elem_id: str) -> gr.Number:
+    """Where a visitor chooses what is drawn."""
+    return gr.Number(0, label="Seed", precision=0, minimum=0, maximum=HIGHEST_SEED, elem_id=elem_id, min_width=160)
+
+
+def strip(label: str, elem_id: str, columns: int) -> gr.Gallery:
+    """Where a visitor sees pictures, words under them."""
+    return gr.Gallery(
+        label=label, columns=columns, format="png", height="auto", elem_id=elem_id, elem_classes="strip", buttons=[]
+    )
+
+
+def launch(demo: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
+    """Serve a page; `options` are those of gradio's own `launch`."""
+    return serve(demo, CSS, **options)
+
+
+def wanted() -> tuple[list[str], bool]:
+    """The models to serve, and whether they may bring their own code."""
+    return serving.wanted(HERE, "generators")
+
+
+def main() -> None:
+    """Serve them."""
+    names, own_code = wanted()
+    launch(build([load(name, own_code) for name in names]))
+
+
+if __name__ == "__main__":
+    main()

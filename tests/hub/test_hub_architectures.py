@@ -9,7 +9,6 @@ from hfmm.hub.pipelines import write_index
 from tests.testing import seeded
 
 READY = list(catalogue.ready())
-OUTPUTS = ("feature_maps", "logits", "image_embeds", "log_likelihood", "reconstruction", "logits_per_image")
 WORDS = {"text": ["a red star", "a small blue ring"], "padding": True}
 TEXTS = {
     "image-text-retrieval": WORDS,
@@ -52,6 +51,7 @@ def compute(rows, source, file, remote_code, by_id=True):
     settings = {"trust_remote_code": True} if remote_code else {}
     values = torch.randint(256, (2, 80, 90, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     pictures = [Image.fromarray(value.numpy()) for value in values]
+    names = ("feature_maps", "logits", "image_embeds", "log_likelihood", "reconstruction", "logits_per_image")
     outputs, modules = {}, {}
     for row in rows:
         where = f"{source}/{row['name']}"
@@ -72,7 +72,7 @@ def compute(rows, source, file, remote_code, by_id=True):
         with torch.no_grad():
             output = model(**inputs)
         found = {"inputs": inputs["pixel_values"]}
-        name = next(name for name in OUTPUTS if name in output)
+        name = next(name for name in names if name in output)
         found["output"] = output[name][-1] if name == "feature_maps" else output[name]
         if row["pipeline"]:
             from diffusers import DiffusionPipeline

@@ -1,4 +1,5 @@
-"""Generation: new pictures, several models on the same seed, the way from one picture to another, and changed pictures.
+"""Generation: new pictures of noise or words, several models on the same seed, the way from one picture to another,
+changed pictures, and pictures that are made of pictures.
 
 Published, it runs with gradio, diffusers and transformers alone; in a checkout it imports hfmm. The models are named in
 `models.json` beside this file, or in the environment variable HFMM_MODELS: repositories (`user/name`, or
@@ -8,7 +9,7 @@ repository must then be pinned to a commit.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))  # a publis
 
 import gradio as gr  # after the lines above, which it and the others need
 import serving
-from generation import Maker, draw, edit, entry, interpolate, load
+from generation import Maker, draw, edit, entry, interpolate, load, mend
 from PIL import Image
 from serving import MAX_RUNNING, by_name, serve
 from uploads import given, guarded, guarded_several, refusal, told
@@ -25,13 +26,14 @@ from uploads import given, guarded, guarded_several, refusal, told
 __all__ = ["build", "entry", "launch"]  # what `hfmm demo` takes
 
 MOST = 16  # pictures that are drawn at once
+LONGEST = 200  # letters of a text
 UPLOADS = 32  # pictures of an attribute
 HIGHEST_SEED = 2**31 - 1
 HERE = Path(__file__).resolve().parent
 EXAMPLES = sorted((HERE / "examples").glob("*.png"))
 LIMITS = {"concurrency_limit": MAX_RUNNING, "concurrency_id": "generation"}
 LEAD = """# {title}
-New pictures out of noise; what lies between two of them; and a picture with more or less of what others have."""
+Out of noise, of words, between two others, or of a picture that lacks something."""
 CSS = """
 .strip .grid-wrap { min-height: 0; max-height: none; overflow: visible; padding-top: 1.8rem }
 .strip .thumbnail-item { aspect-ratio: auto; height: auto; background: none }
@@ -68,13 +70,38 @@ class Desk:
         Returns:
             The pictures, those of a model together, with its name at the first.
         """
-        if not models:
-            raise refusal("Choose a model first.")
-        if not 1 <= count <= MOST:
-            raise refusal(f"This draws 1 to {MOST} pictures at once.")
+        return self._drawn(models, count, seed)
+
+    def say(self, words: str, models: list[str], count: float, seed: float) -> Shown:
+        """Draw what a text says with one model or several, all from the same seed.
+
+        Args:
+            words: What to draw.
+            models: Names of the models.
+            count: Pictures of each, 1 to 16.
+            seed: Of the noise.
+
+        Returns:
+            The pictures, those of a model together, with its name at the first.
+        """
+        if not words or not words.strip():
+            raise refusal("Write what to draw first.")
+        if len(words) > LONGEST:
+            raise refusal(f"This is too long: {LONGEST} letters are the limit.")
+        return self._drawn(models, count, seed, words)
+
+    def mend(self, picture: Image.Image | None, model: str) -> Shown:
+        """Color a gray picture, enlarge a small one, or give it back from a code: what the model was made for.
+
+        Args:
+            picture: An uploaded file of at most 5 MB, from which the model first takes what it is to give back.
+            model: Name of the model.
+
+        Returns:
+            What the model was given, an answer without a model where there is one, the model's, and the picture.
+        """
         with told():
-            drawn = [(name, draw(self._maker(name), int(count), within(seed))) for name in models]
-        return [(picture, "" if row else name) for name, pictures in drawn for row, picture in enumerate(pictures)]
+            return mend(self._maker(model), given(picture))
 
     def interpolate(
         self, first: Image.Image | None, second: Image.Image | None, model: str, seed: float = 0
@@ -117,6 +144,15 @@ class Desk:
             changed = edit(self._maker(model), given(picture), *groups, strength)
         return [(each, f"{added:+.1f}") for each, added in changed]
 
+    def _drawn(self, models: list[str], count: float, seed: float, words: str | None = None) -> Shown:
+        if not models:
+            raise refusal("Choose a model first.")
+        if not 1 <= count <= MOST:
+            raise refusal(f"This draws 1 to {MOST} pictures at once.")
+        with told():
+            drawn = [(name, draw(self._maker(name), int(count), within(seed), words)) for name in models]
+        return [(picture, "" if row else name) for name, pictures in drawn for row, picture in enumerate(pictures)]
+
     def _maker(self, name: str) -> Maker:
         if name not in self.makers:
             raise refusal(f"There is no model '{name}': known are {', '.join(self.makers)}.")
@@ -130,35 +166,70 @@ def within(seed: float) -> int:
     return int(seed)
 
 
-def build(makers: Sequence[Maker], title: str = "Draw pictures") -> gr.Blocks:
-    """The page; without a model that makes codes of pictures it has one tab.
+def build(makers: Sequence[Maker], title: str = "Make pictures") -> gr.Blocks:
+    """The page, with a tab for each kind of thing that one of the models can do.
 
     Args:
         makers: One or more.
         title: Its heading.
     """
     named = by_name(makers)
-    desk, coded = Desk(named), [name for name, maker in named.items() if maker.has_codes]
+    desk = Desk(named)
+    tabs: list[tuple[Callable[[Desk, list[str]], None], Callable[[Maker], bool]]] = [
+        (sample_tab, lambda maker: maker.draws),
+        (say_tab, lambda maker: maker.reads),
+        (interpolate_tab, lambda maker: maker.has_codes),
+        (edit_tab, lambda maker: maker.has_codes),
+        (mend_tab, lambda maker: maker.edits),
+    ]
     with serving.page(title) as demo:
         gr.Markdown(LEAD.format(title=title))
         with gr.Tabs():
-            sample_tab(desk, list(named))
-            if coded:
-                interpolate_tab(desk, coded)
-                edit_tab(desk, coded)
+            for tab, can in tabs:
+                names = [name for name, maker in named.items() if can(maker)]
+                if names:
+                    tab(desk, names)
     return serving.queued(demo)
 
 
 def sample_tab(desk: Desk, names: list[str]) -> None:
     """New pictures, several models on the same seed."""
     with gr.Tab("Draw", id="draw"):
-        with gr.Row():
-            models = gr.CheckboxGroup(names, value=names, label="Models", elem_id="makers", min_width=280)
-            count = gr.Slider(1, MOST, value=8, step=1, label="Pictures of each", elem_id="count", min_width=280)
-            seed = seed_input("seed")
+        chosen = drawing_inputs(names, "draw")
         ask = gr.Button("Draw", variant="primary", elem_id="ask_draw")
         drawn = strip("Drawn", "drawn", columns=8)
-        ask.click(desk.sample, [models, count, seed], drawn, api_name="sample", **LIMITS)
+        ask.click(desk.sample, chosen, drawn, api_name="sample", **LIMITS)
+
+
+def say_tab(desk: Desk, names: list[str]) -> None:
+    """Pictures of a text."""
+    with gr.Tab("Say", id="say"):
+        words = gr.Textbox(label="What to draw", max_length=LONGEST, elem_id="words")
+        chosen = drawing_inputs(names, "say")
+        ask = gr.Button("Draw", variant="primary", elem_id="ask_say")
+        drawn = strip("Drawn", "said", columns=8)
+        ask.click(desk.say, [words, *chosen], drawn, api_name="say", **LIMITS)
+
+
+def drawing_inputs(names: list[str], tab: str) -> list[Any]:
+    """Where a visitor chooses models, how many pictures, and the seed."""
+    with gr.Row():
+        return [
+            gr.CheckboxGroup(names, value=names, label="Models", elem_id=f"makers_{tab}", min_width=280),
+            gr.Slider(1, MOST, value=8, step=1, label="Pictures of each", elem_id=f"count_{tab}", min_width=280),
+            seed_input(f"seed_{tab}"),
+        ]
+
+
+def mend_tab(desk: Desk, names: list[str]) -> None:
+    """A picture that is made of a picture."""
+    with gr.Tab("Mend", id="mend"):
+        gr.Markdown("The model is given less than the picture: its gray, its small copy or its code.")
+        picture = picture_input("Picture", "broken")
+        model = gr.Dropdown(names, value=names[0], label="Model", elem_id="mender")
+        ask = gr.Button("Mend", variant="primary", elem_id="ask_mend")
+        mended = strip("Given, mended, and the picture", "mended", columns=4)
+        ask.click(desk.mend, [picture, model], mended, api_name="mend", **LIMITS)
 
 
 def interpolate_tab(desk: Desk, names: list[str]) -> None:

@@ -14,13 +14,16 @@ from hfmm.data.sources import is_built_in
 from hfmm.device import hardware
 from hfmm.errors import HfmmError, UsageError, unknown
 from hfmm.evaluation import (
+    answering,
     captioning,
     classification,
     detection,
+    editing,
     generation,
     pretext,
     retrieval,
     segmentation,
+    text_to_image,
     verification,
     zero_shot,
 )
@@ -58,7 +61,7 @@ def score_model(
 
 FEATURES = "features"  # in a run, the classifier that looks at its samples
 NAMING, RETRIEVAL = "zero-shot-image-classification", "image-text-retrieval"
-GENERATES = "unconditional-image-generation"
+GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
 SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
     "face-verification": verification.score_verifier,
     "image-captioning": captioning.score_captioner,
@@ -66,8 +69,11 @@ SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by tas
     "image-feature-extraction": pretext.score_pretext,
     "object-detection": detection.score_detector,
     "image-segmentation": segmentation.score_segmenter,
+    "image-to-image": editing.score_editor,
     RETRIEVAL: retrieval.score_retrieval,
+    DRAWS_TEXTS: text_to_image.score_text_to_image,
     GENERATES: generation.score_generator,
+    "visual-question-answering": answering.score_answers,
     NAMING: zero_shot.score_zero_shot,
 }
 
@@ -167,7 +173,7 @@ def evaluate(
     generation = dict(generation or {})
     said = {**options, **generation}
     asked = Asked(metrics, generation, training=_seen(trained_on))
-    if task == GENERATES:
+    if task in (GENERATES, DRAWS_TEXTS):
         features = generation.pop("features", None)
         own = _data_of({**trained_on, "split": split}) if name != trained_on.get("name", name) else None
         asked = replace(

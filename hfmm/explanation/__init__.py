@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from hfmm.errors import UsageError
+from hfmm.explanation.answering import explain_answer
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.collection import explain_collection
+from hfmm.explanation.denoising import explain_denoising
 from hfmm.explanation.detection import explain_detection
+from hfmm.explanation.editing import explain_edit
 from hfmm.explanation.generation import explain_generator
 from hfmm.explanation.matching import explain_match, explain_pairs
 from hfmm.explanation.pretext import explain_pretext
@@ -63,14 +66,15 @@ def explain(
         if task not in WITH_CODES:
             raise UsageError(f"{loaded.row.name} has no codes of pictures to map: its task is {task}")
         return explain_collection(loaded.model, loaded.processor, data, **options)
-    if "texts" in options and task != RETRIEVAL:
+    if "texts" in options and task not in (RETRIEVAL, ANSWERING):
         raise UsageError(f"{loaded.row.name} chooses among no texts: its task is {task}")
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
     return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **options)  # type: ignore[arg-type]
 
 
-RETRIEVAL, GENERATES = "image-text-retrieval", "unconditional-image-generation"
+RETRIEVAL, ANSWERING = "image-text-retrieval", "visual-question-answering"
+GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "face-verification": explain_face,
     "image-captioning": explain_caption,
@@ -78,8 +82,11 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-feature-extraction": explain_pretext,
     "object-detection": explain_detection,
     "image-segmentation": explain_segmentation,
+    "image-to-image": explain_edit,
     RETRIEVAL: explain_match,
+    DRAWS_TEXTS: explain_denoising,
     GENERATES: explain_generator,
+    ANSWERING: explain_answer,
     "zero-shot-image-classification": explain_label,
 }
 WITH_CODES = (  # tasks whose models look at pictures alone

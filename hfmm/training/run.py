@@ -28,6 +28,7 @@ from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.objectives.base import Fit
 from hfmm.training.optim import set_training
 from hfmm.training.parts import parts_table
+from hfmm.training.start import after_first
 from hfmm.training.state import Progress, RunDirectory
 
 SETTLING = 0.5  # seconds
@@ -95,6 +96,9 @@ def train(
         return Run(directory.path, finished["scores"])
     if features.is_trained_beside(settings):
         features.train_beside(settings, directory.path, partial(train, device=device, quiet=quiet), accelerator)
+        accelerator = make_accelerator(settings, device, directory.path)
+    if settings.first is not None and settings.init_from is None:
+        settings = after_first(settings, directory.path, partial(train, device=device, quiet=quiet))
         accelerator = make_accelerator(settings, device, directory.path)
     built = build(settings, accelerator, features.network_of(settings, directory.path, str(accelerator.device)))
     progress = directory.restore(built)

@@ -55,7 +55,7 @@ def _preset(side: int, widths: list[int], reading: int, max_length: int) -> dict
 
 
 PRESETS: dict[str, dict[str, dict]] = {
-    "tiny": _preset(32, [48, 96], 64, 32),
+    "tiny": _preset(32, [32, 64], 64, 32),
     "paper": {
         "config": {
             "vae": {

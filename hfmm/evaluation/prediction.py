@@ -48,7 +48,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, answer, search, segment, match, compare or encode pictures, or draw new ones: what the task is.
+    """Caption, classify, answer, search, segment, match, compare or encode pictures, or draw: what the task is.
 
     Args:
         where: Run directory or repository.

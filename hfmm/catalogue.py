@@ -229,8 +229,8 @@ ROWS: tuple[Row, ...] = (
         processors=OF_PAIRS),
     Row("vilt", "ViLT", "alignment", 2021, "arXiv:2102.03334", "transformers", ANSWERS + RETRIEVAL, ("S4:32",)),
     # generation
-    Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm", EDITS + PICTURES + CLASSES,
-        ("S4:25",), "ready", (("AutoModel", "AutoencoderModel"),),
+    Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm",
+        EDITS + PICTURES + CLASSES, ("S4:25",), "ready", (("AutoModel", "AutoencoderModel"),),
         processors=(("AutoImageProcessor", "AutoencoderPictureProcessor"),), pipeline="AutoencoderPipeline"),
     Row("vae", "Variational autoencoder", "generation", 2014, "arXiv:1312.6114", "hfmm", PICTURES, ("S4:25", "S4:63"),
         "ready", (("AutoModel", "VaeModel"),), processors=(("AutoImageProcessor", "VaePictureProcessor"),),

@@ -83,7 +83,7 @@ def class_weights(frequencies: Tensor, rebalancing: float) -> Tensor:
 
 
 def annealed_mean(logits: Tensor, bins: Tensor, temperature: float) -> Tensor:
-    """Eq. 5: the mean of the distribution after its logarithm was divided by T. (B, Q, h, w), (Q, 2) -> (B, 2, h, w)."""
+    """Eq. 5: the mean after the distribution's logarithm was divided by T. (B, Q, h, w), (Q, 2) -> (B, 2, h, w)."""
     annealed = (logits / temperature).softmax(1)
     return torch.einsum("bqhw,qc->bchw", annealed, bins)
 
@@ -104,7 +104,7 @@ class ColorizerPreTrainedModel(PreTrainedModel):
 
 
 class ColorizerBlock(nn.Module):
-    """Convolutions with ReLU, the last one with a stride, and batch normalization. (B, C, H, W) -> (B, C', H/s, W/s)."""
+    """Convolutions with ReLU, the last one with a stride, then batch normalization. (B, C, H, W) -> (B, C', h, w)."""
 
     def __init__(self, in_channels: int, channels: int, num_layers: int, stride: int, dilation: int) -> None:
         super().__init__()
@@ -155,7 +155,9 @@ class ColorizerForImageToImage(ColorizerPreTrainedModel):
         """
         sides, steps = pixel_values.shape[-2:], prod(self.config.strides)
         if any(side % steps for side in sides):
-            raise ValueError(f"pictures are {sides[0]} x {sides[1]}, which must be multiples of {steps}, the strides' product")
+            raise ValueError(
+                f"pictures are {sides[0]} x {sides[1]}, which must be multiples of {steps}, the strides' product"
+            )
         feature_map = pixel_values
         for block in self.blocks:
             feature_map = block(feature_map)

@@ -47,6 +47,12 @@ def ask(client):
     return lambda endpoint, *given: client.predict(*map(sent, given), api_name=endpoint)
 
 
+def generation():
+    """The app's module of models."""
+    demo.import_app(APP)
+    return sys.modules["generation"]
+
+
 def opened(found):
     return [Image.open(each["image"]).convert("RGB").tobytes() for each in found]
 
@@ -90,7 +96,9 @@ def test_words_are_drawn():
         model = factory.create_module("latent_diffusion").eval()
     maker = app.entry(model, None, "runs/latent")
     assert (maker.name, maker.reads, maker.draws) == ("stable diffusion (runs/latent)", True, False)
-    first, again, other = (app.draw(maker, 1, 0, words)[0] for words in ("a red circle", "a red circle", "a blue star"))
+    first, again, other = (
+        generation().draw(maker, 1, 0, words)[0] for words in ("a red circle", "a red circle", "a blue star")
+    )
     assert first.tobytes() == again.tobytes() != other.tobytes()
     names = {function.api_name for function in app.build([maker]).fns.values()}
     assert "say" in names
@@ -163,9 +171,11 @@ def test_a_pipeline_of_diffusers_draws_too(generation_address, tmp_path):
     app = demo.import_app(APP)
     maker = app.load(str(tmp_path / "noise"), own_code=False)
     assert (maker.name, maker.has_codes) == ("ddpm (noise)", False)
-    pictures = app.draw(maker, 2, seed=0)
+    pictures = generation().draw(maker, 2, seed=0)
     assert [picture.size for picture in pictures] == [(160, 160)] * 2
-    assert [picture.tobytes() for picture in pictures] == [picture.tobytes() for picture in app.draw(maker, 2, seed=0)]
+    assert [picture.tobytes() for picture in pictures] == [
+        picture.tobytes() for picture in generation().draw(maker, 2, seed=0)
+    ]
 
 
 def test_published_with_its_space_it_runs_where_hfmm_is_not_installed(generation_address, tmp_path):
@@ -179,13 +189,13 @@ def test_published_with_its_space_it_runs_where_hfmm_is_not_installed(generation
 import sys
 sys.modules["hfmm"] = None  # importing it raises
 sys.path.insert(0, "")
-import app
+import app, generation
 from PIL import Image
 names, own_code = app.wanted()
 makers = [app.load(names[0], own_code), app.load(sys.argv[1], False)]
 app.build(makers)
 pictures = [Image.open(path).convert("RGB") for path in sys.argv[2:]]
-print(*(len(app.draw(maker, 2, 0)) for maker in makers), len(app.interpolate(makers[0], *pictures)))
+print(*(len(generation.draw(maker, 2, 0)) for maker in makers), len(generation.interpolate(makers[0], *pictures)))
 """
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "noise", SEVENS[0], ONES[0]],

@@ -19,6 +19,7 @@ from hfmm.nn.byte_pairs import pair_processor
 from hfmm.nn.word_pieces import word_piece_processor
 from hfmm.registration import pipeline_module
 
+WHOLE = 1 << 16  # pixels, more than any JPEG has
 Preset = Mapping[str, Mapping[str, Any]]
 FROM_CORPUS: dict[str, Callable[..., Any]] = {  # upstream's, which cannot build one
     "CLIPProcessor": pair_processor,
@@ -291,6 +292,11 @@ def processor_class(row: Row) -> Any:
 
 
 def picture_size(processor: Any) -> tuple[int, int]:
-    """(height, width) in pixels of what a processor makes of a picture: larger JPEGs can be decoded small."""
+    """(height, width) in pixels of what a processor makes of a picture: larger JPEGs can be decoded small.
+
+    What is not resized is needed whole.
+    """
     image_processor = processor.image_processor if isinstance(processor, ProcessorMixin) else processor
+    if not image_processor.do_resize:
+        return WHOLE, WHOLE
     return image_processor.crop_size["height"], image_processor.crop_size["width"]

@@ -17,7 +17,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--num-return-sequences", type=int, default=1)
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
     parser.add_argument(
-        "--output", metavar="DIR", help="the folder for the pictures of a generator or the masks of a segmenter"
+        "--output", metavar="DIR", help="the folder for pictures that are drawn or edited, or the masks of a segmenter"
     )
     parser.add_argument("--seed", type=int, default=0, help="of what a generator draws")
     parser.add_argument("--device", default="cpu")
@@ -51,6 +51,8 @@ def _lines(row: dict[str, Any]) -> list[str]:
             cells.append([thing["label"], f"{thing['score']:.3f}", f"[{box}]"])
     elif "classes" in row:
         cells = [[found["label"], f"{found['share']:.3f}"] for found in row["classes"]]
+    elif "edited" in row:
+        cells.append([row["edited"]])
     elif "code" in row:
         cells.append([f"{value:.4g}" for value in row["code"]])
     elif "predictions" in row:

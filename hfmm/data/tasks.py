@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from hfmm.data import collate
 from hfmm.data.augmentation import Augmentation
+from hfmm.data.edits import EditCollator
 from hfmm.data.pairs import PairCollator
 from hfmm.data.questions import QuestionCollator
 from hfmm.errors import unknown
@@ -33,6 +34,7 @@ MATERIALS = {  # by task
     "image-feature-extraction": Material(("image",), collate.PictureCollator),
     "image-segmentation": Material(("image", "mask"), collate.MaskCollator),
     "image-text-retrieval": Material(("image", "captions"), PairCollator),
+    "image-to-image": Material(("image",), EditCollator),
     "object-detection": Material(("image", "objects"), collate.ObjectCollator),
     "text-to-image": Material(("image", "captions"), PairCollator),
     "unconditional-image-generation": Material(("image",), collate.PictureCollator),

@@ -17,6 +17,7 @@ from hfmm.evaluation.text_to_image import draw_texts
 from hfmm.explanation.answering import explain_answer
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
+from hfmm.explanation.editing import edit
 from hfmm.explanation.segmentation import segment, shares
 from hfmm.explanation.verification import embed
 from hfmm.explanation.zero_shot import nearest_labels
@@ -35,7 +36,7 @@ class Wanted:
             what a model draws, any number.
         count: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
-        output: The folder that a generator draws into, or that masks of segmenters are written to.
+        output: The folder that pictures which are drawn or made of others, or masks, are written to.
         seed: Of what a generator draws.
     """
 
@@ -48,7 +49,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, answer, search, segment, match, compare or encode pictures, or draw: what the task is.
+    """Caption, classify, answer, search, segment, match, compare, encode or edit pictures, or draw: what the task is.
 
     Args:
         where: Run directory or repository.
@@ -59,7 +60,8 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
         A row a picture: `image` and, of captioners and classifiers, `predictions` and `scores` (log-probabilities, None
         without beams; or probabilities), of models for retrieval the texts and their scores, of verifiers the other
         pictures and their cosines, of detectors `objects`, of segmenters `classes` (and `mask`, the file that was
-        written), of encoders `code`; of a generator, `image` is the file that was written, and `text` what it shows.
+        written), of encoders `code`, of models that edit `edited`, the file; of a generator, `image` is the file that
+        was written, and `text` what it shows.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -201,14 +203,35 @@ def _encoded(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _edited(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Write what the model makes of each picture, under its name."""
+    folder = _folder(loaded, wanted, "makes pictures of pictures")
+    rows = []
+    for path in _pictures(loaded, wanted):
+        target = folder / f"{path.stem}.png"
+        edit(loaded.model, loaded.processor, [_read(path)])[0].save(target)
+        rows.append({"image": str(path), "edited": str(target)})
+    return rows
+
+
+def _folder(loaded: Loaded, wanted: Wanted, does: str) -> Path:
+    """Where to write pictures; it is made.
+
+    Raises:
+        UsageError: No folder is named.
+    """
+    if wanted.output is None:
+        raise UsageError(f"{loaded.row.name} {does}: name the folder to write them to with --output")
+    wanted.output.mkdir(parents=True, exist_ok=True)
+    return wanted.output
+
+
 def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
     """Write pictures of a generator, numbered from 0."""
-    if wanted.output is None:
-        raise UsageError(f"{loaded.row.name} draws pictures: name the folder to write them to with --output")
-    wanted.output.mkdir(parents=True, exist_ok=True)
+    folder = _folder(loaded, wanted, "draws pictures")
     rows = []
     for number, picture in enumerate(draw(loaded.model, wanted.count, wanted.seed)):
-        path = wanted.output / f"{number:04d}.png"
+        path = folder / f"{number:04d}.png"
         picture.save(path)
         rows.append({"image": str(path)})
     return rows
@@ -236,6 +259,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "object-detection": _searched,
     "image-segmentation": _segmented,
     "image-text-retrieval": _matched,
+    "image-to-image": _edited,
     "text-to-image": _drawn_of_texts,
     "unconditional-image-generation": _drawn,
     "visual-question-answering": _answered,

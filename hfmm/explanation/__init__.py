@@ -14,6 +14,7 @@ from hfmm.explanation.classification import explain_class
 from hfmm.explanation.collection import explain_collection
 from hfmm.explanation.denoising import explain_denoising
 from hfmm.explanation.detection import explain_detection
+from hfmm.explanation.editing import explain_edit
 from hfmm.explanation.generation import explain_generator
 from hfmm.explanation.matching import explain_match, explain_pairs
 from hfmm.explanation.pretext import explain_pretext
@@ -81,6 +82,7 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-feature-extraction": explain_pretext,
     "object-detection": explain_detection,
     "image-segmentation": explain_segmentation,
+    "image-to-image": explain_edit,
     RETRIEVAL: explain_match,
     DRAWS_TEXTS: explain_denoising,
     GENERATES: explain_generator,

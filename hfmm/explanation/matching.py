@@ -263,7 +263,7 @@ def pair_card(
 
 
 def explain_pairs(model: Any, processor: Any, examples: Examples, count: int = PAIRS, **options: Any) -> Explanation:
-    """The cosine matrix of the first captions and pictures of examples, see [`cosine_matrix`], or that of their scores."""
+    """The cosine matrix of the first captions and pictures of examples, see [`cosine_matrix`], or that of scores."""
     read = [examples[row] for row in range(min(count, len(examples)))]
     texts = [example["captions"][0] for example in read]
     pictures = [example["image"] for example in read]

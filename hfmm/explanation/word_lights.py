@@ -20,7 +20,7 @@ class AttendsToRegions(Protocol):
     """A model whose words look at regions."""
 
     def attended_regions(self, **inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """What the processor makes of B pairs to weights (B, L, N) and boxes (B, N, 4), corners in parts of the picture."""
+        """What the processor makes of B pairs to weights (B, L, N) and boxes (B, N, 4), in parts of the picture."""
 
 
 def with_lights(card: Explanation, model: Any, processor: Any, image: Image.Image, text: str) -> Explanation:
@@ -42,10 +42,7 @@ def with_lights(card: Explanation, model: Any, processor: Any, image: Image.Imag
 
 
 def light_map(weights: NDArray[Any], boxes: NDArray[Any], cells: int = CELLS) -> NDArray[np.float32]:
-    """Weights of boxes as light: each cell has that of the boxes over its center, by their area. (N,), (N, 4) -> (cells, cells).
-
-    A large box spreads its weight thin.
-    """
+    """Weights of boxes as light, of which a large box has little in any place. (N,), (N, 4) -> (cells, cells)."""
     centers = (np.arange(cells) + 0.5) / cells
     inside = [
         (boxes[:, start, None] <= centers) & (centers < boxes[:, start + 2, None]) for start in (0, 1)

@@ -29,6 +29,7 @@ METRICS = {  # name -> module here and class
     "generation": ("generation", "Generation"),
     "classification": ("classification", "Classification"),
     "verification": ("verification", "Verification"),
+    "reconstruction": ("reconstruction", "Reconstruction"),
     "hierarchical_precision": ("hierarchical_precision", "HierarchicalPrecision"),
     "zero_shot": ("zero_shot", "ZeroShot"),
     "retrieval": ("retrieval", "Retrieval"),

@@ -1,5 +1,5 @@
-"""What models of pictures and sentences share: of those that embed both, the output; of those that look at a picture and
-a sentence together, how they are asked.
+"""What models of pictures and sentences share: of those that embed both, the output; of those that look at a pair, how
+they are asked.
 
 Axes: I pictures, T sentences, D joint space.
 """

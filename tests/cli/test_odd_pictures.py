@@ -22,6 +22,7 @@ OF_TASK = {
     "image-segmentation": "unet",
     "image-feature-extraction": "pretext",
     "face-verification": "facenet",
+    "image-to-image": "autoencoder",
     "image-text-retrieval": "layer_norm_ranking",
     "zero-shot-image-classification": "devise",
 }
@@ -78,7 +79,8 @@ def models(tmp_path_factory):
 def asked(path, task):
     """A picture as often as a task needs one, and texts where it is about them."""
     pictures = [str(path)] * (2 if task == "face-verification" else 1)
-    return ["--image", *pictures, *(["--text", *TEXTS] if task == RETRIEVAL else [])]
+    output = ["--output", str(path.parent / "edited")] if task == "image-to-image" else []
+    return ["--image", *pictures, *(["--text", *TEXTS] if task == RETRIEVAL else []), *output]
 
 
 @pytest.mark.parametrize("task", OF_TASK)

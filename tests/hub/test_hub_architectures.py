@@ -9,6 +9,7 @@ from hfmm.hub.pipelines import write_index
 from tests.testing import seeded
 
 READY = list(catalogue.ready())
+OUTPUTS = ("feature_maps", "logits", "image_embeds", "log_likelihood", "reconstruction")
 WORDS = {"text": ["a red star", "a small blue ring"], "padding": True}
 TEXTS = {
     "image-text-retrieval": WORDS,
@@ -70,7 +71,7 @@ def compute(rows, source, file, remote_code, by_id=True):
         with torch.no_grad():
             output = model(**inputs)
         found = {"inputs": inputs["pixel_values"]}
-        name = next(name for name in ("feature_maps", "logits", "image_embeds", "log_likelihood") if name in output)
+        name = next(name for name in OUTPUTS if name in output)
         found["output"] = output[name][-1] if name == "feature_maps" else output[name]
         if row["pipeline"]:
             from diffusers import DiffusionPipeline

@@ -1,5 +1,7 @@
 """Objectives of models that look at pictures and texts together: matching, masking and answering."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,8 @@ from torch.nn.functional import cross_entropy
 
 import hfmm
 from hfmm.errors import UsageError
-from hfmm.nn.pairs import score_all_pairs
+from hfmm.models.alignment.vilbert.modeling_vilbert import VilbertRetrievalOutput
+from hfmm.nn.pairs import score_all_pairs, spread
 from hfmm.training import objectives
 from hfmm.training.objectives.base import StepContext
 from tests.testing import seeded
@@ -19,7 +22,7 @@ def context():
 
 def turn_of(name, model, batch, settings=None, processor=None):
     objective = objectives.find(name)({"model": model}, settings=settings or {})
-    objective.prepare(None, processor)
+    objective.prepare(None, processor or WORDS)
     with seeded(3):
         (turn,) = objective.turns(batch, context())
     return turn
@@ -46,6 +49,25 @@ def pairs(pad=3):  # of the words of both tiny tokenizers
     }  # fmt: skip
 
 
+class Fixed(nn.Module):
+    """Scores that are given."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = torch.tensor(scores)
+
+    def score_all(self, **inputs):
+        return self.scores
+
+    def forward(self, pairs, **inputs):
+        images, texts = pairs
+        found = spread(self.scores[images, texts], images, texts, self.scores.shape)
+        return VilbertRetrievalOutput(logits_per_image=found)
+
+
+WORDS = SimpleNamespace(tokenizer=SimpleNamespace(all_special_ids=[0, 1, 2, 3]))
+
+
 @pytest.mark.parametrize("architecture", ["vilbert", "vilt"])
 def test_matching_is_a_softmax_over_the_batch_both_ways(architecture):
     model, batch = made(architecture), pairs()
@@ -60,21 +82,52 @@ def test_matching_is_a_softmax_over_the_batch_both_ways(architecture):
 
 
 def test_the_same_text_of_another_picture_is_not_wrong():
-    class Fixed(nn.Module):
-        def score_all(self, **inputs):
-            return torch.tensor([[1.0, 5.0, 0.0], [5.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-
-        def forward(self, **inputs):
-            from hfmm.models.alignment.vilbert.modeling_vilbert import VilbertRetrievalOutput
-
-            return VilbertRetrievalOutput(logits_per_image=self.score_all())
-
     batch = {"pixel_values": pictures(), **texts([[1, 5, 2], [1, 5, 2], [1, 6, 2]], 3), "example_ids": ["a", "b", "c"]}
-    turn = turn_of("pair_matching", Fixed(), batch)
+    turn = turn_of("pair_matching", Fixed([[1.0, 5.0, 0.0], [5.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), batch)
     wrong_left = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).log_softmax(-1)[:, 0].neg().sum()
-    last = -torch.tensor([0.0, 0.0, 1.0]).log_softmax(-1)[2]
+    last = -torch.tensor([0.0, 0.0, 1.0]).log_softmax(-1)[2]  # whose picture and text meet all
     torch.testing.assert_close(turn.loss, wrong_left + last)
     assert turn.log["top_1"] == 3
+
+
+def test_near_texts_are_those_that_share_most_words():
+    objective = objectives.find("pair_matching")({}, settings={"near": 1})
+    objective.prepare(None, WORDS)
+    input_ids = torch.tensor([[1, 5, 6, 2], [1, 7, 8, 2], [1, 5, 9, 2], [1, 8, 9, 2], [1, 8, 9, 2]])
+    meeting = objective._meeting(input_ids)
+    assert meeting.diagonal().all()
+    assert meeting[0].tolist() == [True, False, True, False, False]
+    assert meeting[1].sum() == 2
+    assert meeting[1, 3:].any()  # which share one word each
+    assert meeting[3].sum() == 2
+    assert not meeting[3, 4]  # the same text is wrong for neither
+    drawing = objectives.find("pair_matching")({}, settings={"near": 1, "others": 2})
+    drawing.prepare(None, WORDS)
+    with seeded():
+        more = drawing._meeting(input_ids)
+    assert (more | meeting == more).all()
+    assert more.sum() > meeting.sum()
+
+
+def test_only_pairs_that_meet_count():
+    scores = [[1.0, 2.0, 9.0], [0.0, 1.0, 9.0], [9.0, 9.0, 1.0]]
+    batch = {
+        "pixel_values": pictures(),
+        **texts([[1, 5, 6, 2], [1, 5, 7, 2], [1, 8, 9, 2]], 3),
+        "example_ids": list("abc"),
+    }
+    objective_turn = turn_of("pair_matching", Fixed(scores), batch, {"near": 1})
+    meets = torch.tensor([[1, 1, 0], [1, 1, 0], [1, 0, 1]]).bool()  # nothing is near the third: the first comes first
+    seen = torch.tensor(scores).masked_fill(~meets, -torch.inf)
+    truth = torch.arange(3)
+    expected = 3 * (cross_entropy(seen, truth) + cross_entropy(seen.T, truth)) / 2
+    torch.testing.assert_close(objective_turn.loss, expected)
+
+
+@pytest.mark.parametrize("settings", [{"far": 1}, {"near": -1}, {"others": "many"}])
+def test_settings_of_matching_are_checked(settings):
+    with pytest.raises(UsageError, match="pair_matching takes `near` and `others`, or nothing"):
+        turn_of("pair_matching", nn.Identity(), pairs(), settings)
 
 
 def test_half_of_the_pairs_get_another_text_and_nothing_else_is_learned_of_them():

@@ -14,6 +14,8 @@ OBJECTIVES = {
     "diffusion": ("diffusion", "Diffusion"),
     "first_stage": ("diffusion", "FirstStage"),
     "generation": ("generation", "Generation"),
+    "editing": ("editing", "Editing"),
+    "coloring": ("editing", "Coloring"),
     "detection": ("detection", "Detection"),
     "counting": ("counting", "Counting"),
     "discriminative": ("counting", "Discriminative"),

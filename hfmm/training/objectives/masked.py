@@ -24,8 +24,8 @@ class Detects(Protocol):
 class MaskedMultimodal(Objective):
     """Masked words, masked regions and alignment, weighted alike; the model's `forward` holds the losses.
 
-    Half of the pairs get the text of another, of which nothing but the misalignment is learned. Regions are masked where
-    a detector tells their classes, with `overlap` those beside them, too (None for these alone).
+    Half of the pairs get the text of another; of these, nothing but the misalignment is learned. Regions are masked
+    where a detector tells their classes, with `overlap` those beside them, too (None for these alone).
     """
 
     head = "AutoModelForPreTraining"
@@ -64,9 +64,7 @@ class MaskedMultimodal(Objective):
 
     @staticmethod
     def _swapped(given: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Half of the pairs with the text of another, as `alignment_labels` (B,) tell: 1 for these, unless the texts are
-        the same.
-        """
+        """Half of the pairs with the text of another; `alignment_labels` (B,) are 1 where it is another text."""
         ids = given["input_ids"]
         count = len(ids)
         other = (torch.arange(count) + torch.randint(1, max(2, count), (count,))) % count

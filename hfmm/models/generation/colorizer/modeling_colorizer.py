@@ -135,8 +135,9 @@ class ColorizerForImageToImage(ColorizerPreTrainedModel):
         settings = zip(pairwise(widths), config.num_layers, config.strides, config.dilations, strict=True)
         self.blocks = nn.ModuleList(ColorizerBlock(*pair, *others) for pair, *others in settings)
         self.doubling = nn.ConvTranspose2d(widths[-1], config.decoder_size, 4, stride=2, padding=1)
-        self.refining = nn.ModuleList(nn.Conv2d(*[config.decoder_size] * 2, 3, padding=1) for _ in range(2))
-        self.head = nn.Conv2d(config.decoder_size, len(bins) if config.target == "bins" else 2, 1)
+        width = config.decoder_size
+        self.refining = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        self.head = nn.Conv2d(width, len(bins) if config.target == "bins" else 2, 1)
         self.register_buffer("bins", torch.tensor(bins, dtype=torch.float))
         self.register_buffer("frequencies", torch.full((len(bins),), 1 / len(bins)))  # ptilde
         self.post_init()

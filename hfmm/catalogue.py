@@ -17,6 +17,11 @@ TASKS = (
     "optical-flow", "routing",
 )  # fmt: skip
 
+HEADS = {  # Auto classes of heads that are not an architecture's first, and their task; "" is the first one
+    "AutoModelForVisualQuestionAnswering": "visual-question-answering",
+    "AutoModelForPreTraining": "",
+}
+
 
 class Row(NamedTuple):
     """One architecture, tool or reference.
@@ -32,7 +37,8 @@ class Row(NamedTuple):
         source: Deck and inventory rows, such as `S1:2b`.
         status: `ready` or `planned`.
         auto: (Auto class, class) pairs of models; the first is what `create_model` builds. Where diffusers' models are
-            the parts, the Auto class is `DiffusionPipeline`.
+            the parts, the Auto class is `DiffusionPipeline`; where no Auto class knows an upstream one, it stands by
+            itself.
         camel: Class stem where it is not the CamelCase of the name.
         note: For reference rows, why there is no code and where to look.
         processors: (Auto class, class) pairs of processors, tokenizers and feature extractors, own or upstream.
@@ -68,6 +74,20 @@ class Row(NamedTuple):
     def folder(self) -> str:
         """Dotted package of an architecture; that of an upstream one holds presets alone."""
         return f"hfmm.models.{self.family}.{self.name}"
+
+    def for_task(self, task: str) -> "Row":
+        """The row with that one of its tasks first, and the head that does it."""
+        heads = [pair for pair in self.auto if HEADS.get(pair[0]) == task]
+        return self._headed(task, heads[0] if heads and task != self.tasks[0] else self.auto[0])
+
+    def of_class(self, name: str) -> "Row":
+        """The row with the head first that has that class, where it is one for another task or for pre-training."""
+        head = next((pair for pair in self.auto if pair[1] == name and pair[0] in HEADS), None)
+        return self._headed(HEADS[head[0]] or self.tasks[0], head) if head else self
+
+    def _headed(self, task: str, head: tuple[str, str]) -> "Row":
+        tasks = (task, *(other for other in self.tasks if other != task))
+        return self._replace(tasks=tasks, auto=(head, *(pair for pair in self.auto if pair != head)))
 
     @property
     def presets(self) -> tuple[str, ...]:
@@ -218,7 +238,12 @@ ROWS: tuple[Row, ...] = (
         RETRIEVAL + ZERO_SHOT, ("S1:13",),
         "ready", (("AutoModel", "CharCnnRnnModel"),),
         processors=(("AutoProcessor", "CharCnnRnnProcessor"), *OF_WORDS_AND_PICTURES)),
-    Row("vilbert", "ViLBERT", "alignment", 2019, "arXiv:1908.02265", "hfmm", ANSWERS + RETRIEVAL, ("S4:31", "S4:31a")),
+    Row("vilbert", "ViLBERT", "alignment", 2019, "arXiv:1908.02265", "hfmm", RETRIEVAL + ANSWERS, ("S4:31", "S4:31a"),
+        "ready",
+        (("AutoModel", "VilbertForImageAndTextRetrieval"),
+         ("AutoModelForVisualQuestionAnswering", "VilbertForQuestionAnswering"),
+         ("AutoModelForPreTraining", "VilbertForPreTraining")),
+        processors=(("AutoProcessor", "VilbertProcessor"), *OF_WORDS_AND_PICTURES)),
     Row("clip_towers", "CLIP's loss over any two towers", "alignment", 2021, "arXiv:2103.00020", "hfmm",
         RETRIEVAL + ZERO_SHOT, ("S1:10a", "S2:10a", "S4:11f", "S4:63"), "ready",
         (("AutoModel", "ClipTowersModel"), ("AutoModelForZeroShotImageClassification", "ClipTowersModel")),
@@ -227,7 +252,12 @@ ROWS: tuple[Row, ...] = (
         ("S1:10", "S2:10", "S4:10", "S1:10b", "S1:10f", "S2:10f", "S3:15"), "ready",
         (("AutoModel", "CLIPModel"), ("AutoModelForZeroShotImageClassification", "CLIPModel")), camel="CLIP",
         processors=OF_PAIRS),
-    Row("vilt", "ViLT", "alignment", 2021, "arXiv:2102.03334", "transformers", ANSWERS + RETRIEVAL, ("S4:32",)),
+    Row("vilt", "ViLT", "alignment", 2021, "arXiv:2102.03334", "transformers", RETRIEVAL + ANSWERS, ("S4:32",),
+        "ready",
+        (("ViltForImageAndTextRetrieval", "ViltForImageAndTextRetrieval"),
+         ("AutoModelForVisualQuestionAnswering", "ViltForQuestionAnswering"), ("AutoModel", "ViltModel")),
+        processors=(("AutoProcessor", "ViltProcessor"), ("AutoImageProcessor", "ViltImageProcessorPil"),
+                    ("AutoTokenizer", "BertTokenizer"))),
     # generation
     Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm",
         EDITS + PICTURES + CLASSES, ("S4:25",), "ready", (("AutoModel", "AutoencoderModel"),),
@@ -236,7 +266,8 @@ ROWS: tuple[Row, ...] = (
         "ready", (("AutoModel", "VaeModel"),), processors=(("AutoImageProcessor", "VaePictureProcessor"),),
         pipeline="VaePipeline"),
     Row("gan", "GAN (DCGAN)", "generation", 2014, "arXiv:1406.2661", "hfmm", PICTURES,
-        ("S1:20", "S3:20", "S4:20", "S3:63")),
+        ("S1:20", "S3:20", "S4:20", "S3:63"), "ready", (("AutoModel", "GanModel"),),
+        processors=(("AutoImageProcessor", "GanPictureProcessor"),), pipeline="GanPipeline"),
     Row("draw", "DRAW", "generation", 2015, "arXiv:1502.04623", "hfmm", PICTURES, ("S0:16",),
         "ready", (("AutoModel", "DrawModel"),), processors=(("AutoImageProcessor", "DrawPictureProcessor"),),
         pipeline="DrawPipeline"),
@@ -291,7 +322,8 @@ ROWS: tuple[Row, ...] = (
     _tool("test_time_augmentation", "Test-time augmentation", 2012, "Krizhevsky et al., NIPS", CLASSES, "S3:58"),
     _tool("mc_dropout", "Monte Carlo dropout", 2016, "arXiv:1506.02142", CLASSES, "S3:58"),
     _tool("bayesian_dark_knowledge", "Bayesian dark knowledge", 2015, "arXiv:1506.04416", CLASSES, "S3:59"),
-    _tool("out_of_distribution", "Out-of-distribution score", 2018, "arXiv:1807.03039", PICTURES, "S3:28"),
+    _tool("out_of_distribution", "Out-of-distribution score", 2018, "arXiv:1807.03039", PICTURES, "S3:28",
+          status="ready"),
     _tool("convolution_arithmetic", "Convolution arithmetic", 2024, "", (), "S0:51", "S3:51", "S4:51"),
     # references
     _reference("gpt_4", "GPT-4", 2023, "arXiv:2303.08774", ("S0:36", "S4:36", "S0:34a"),

@@ -16,11 +16,15 @@ from hfmm import catalogue
 from hfmm.catalogue import PIPELINE, Row
 from hfmm.errors import UsageError, unknown
 from hfmm.nn.byte_pairs import pair_processor
+from hfmm.nn.word_pieces import word_piece_processor
 from hfmm.registration import pipeline_module
 
 WHOLE = 1 << 16  # pixels, more than any JPEG has
 Preset = Mapping[str, Mapping[str, Any]]
-FROM_CORPUS: dict[str, Callable[..., Any]] = {"CLIPProcessor": pair_processor}  # upstream's, which cannot build one
+FROM_CORPUS: dict[str, Callable[..., Any]] = {  # upstream's, which cannot build one
+    "CLIPProcessor": pair_processor,
+    "ViltProcessor": word_piece_processor,
+}
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 PARTS_FROM = ("diffusers", "transformers", "diffusers.pipelines.latent_diffusion")  # of a pipeline
 
@@ -175,14 +179,14 @@ def create_model(name: str, preset: str = "tiny", auto: str | None = None, **ove
     return model
 
 
-def module_class(row: Row) -> Any:
+def module_class(row: Row, auto: str | None = None) -> Any:
     """The class of what trains: the model's own, or that of a pipeline's parts as one module."""
-    return _class(row, "modeling", f"{row.stem}Model") if row.origin == "diffusers" else model_class(row)
+    return _class(row, "modeling", f"{row.stem}Model") if row.origin == "diffusers" else model_class(row, auto)
 
 
-def create_module(name: str, preset: str = "tiny", **overrides: Any) -> Any:
+def create_module(name: str, preset: str = "tiny", auto: str | None = None, **overrides: Any) -> Any:
     """What [`create_model`] builds, as a module: a pipeline's parts are one."""
-    row, model = ready_row(name), create_model(name, preset, **overrides)
+    row, model = ready_row(name), create_model(name, preset, auto, **overrides)
     return module_class(row)(model) if row.origin == "diffusers" else model
 
 

@@ -27,7 +27,7 @@ class Loaded:
     Attributes:
         model: On its device; of a diffusers pipeline, its parts as one module.
         processor: Its processor.
-        row: Its row of the catalogue.
+        row: Its row of the catalogue, the task and the head that it is of first.
         where: Directory or repository.
     """
 
@@ -64,6 +64,7 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
         row = catalogue.of_model_type(config.model_type)
         if row is None:
             raise UsageError(f"{where} holds a '{config.model_type}', which is not in the catalogue")
+        row = row.of_class((config.architectures or [""])[0])
         auto = row.auto[0][0]
         model = getattr(transformers, auto).from_pretrained(where, revision=revision, use_safetensors=True)
         reader = AutoProcessor if "AutoProcessor" in dict(row.processors) else AutoImageProcessor

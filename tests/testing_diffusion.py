@@ -1,4 +1,4 @@
-"""The contract of architectures that are diffusers' own models: their parts train as one module and are saved as a pipeline.
+"""The contract of architectures that are diffusers' own models: parts that train as one module, and a pipeline on disk.
 
 A test class names its architecture and gives small overrides of its parts and one batch; see `tests/testing.py`.
 """

@@ -68,6 +68,11 @@ def check_texts(value: Any, called: str, notes: Notes) -> Any:
     return texts
 
 
+def check_answer(value: Any, called: str, notes: Notes) -> Any:
+    """A text; of a statement that is true or false, the word for it."""
+    return str(value).lower() if isinstance(value, bool) else check_text(value, called, notes)
+
+
 def check_label(names: Sequence[str] | None) -> Check:
     """A check of class labels: a name or an index becomes an index; -1 and nothing become None (no label).
 

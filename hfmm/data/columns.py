@@ -8,6 +8,7 @@ from typing import Any
 from hfmm.data.checks import (
     Check,
     Notes,
+    check_answer,
     check_label,
     check_messages,
     check_objects,
@@ -45,7 +46,7 @@ _CHECKS: dict[str, Check] = {
     "captions": check_texts,
     "text": check_text,
     "question": check_text,
-    "answer": check_text,
+    "answer": check_answer,
     "objects": check_objects,
     "messages": check_messages,
 }

@@ -7,6 +7,7 @@ from hfmm.data import collate
 from hfmm.data.augmentation import Augmentation
 from hfmm.data.edits import EditCollator
 from hfmm.data.pairs import PairCollator
+from hfmm.data.questions import QuestionCollator
 from hfmm.errors import unknown
 
 
@@ -17,11 +18,13 @@ class Material(NamedTuple):
         columns: That every example has.
         collator: Makes batches, from a processor.
         compares: Batches hold several pictures of each label, which a loss compares.
+        answers: Examples have answers, each of which is a class.
     """
 
     columns: tuple[str, ...]
-    collator: Callable[[Any], collate.Collator]
+    collator: Callable[[Any], "collate.Collator | QuestionCollator"]
     compares: bool = False
+    answers: bool = False
 
 
 MATERIALS = {  # by task
@@ -35,6 +38,7 @@ MATERIALS = {  # by task
     "object-detection": Material(("image", "objects"), collate.ObjectCollator),
     "text-to-image": Material(("image", "captions"), PairCollator),
     "unconditional-image-generation": Material(("image",), collate.PictureCollator),
+    "visual-question-answering": Material(("image", "question", "answer"), QuestionCollator, answers=True),
     "zero-shot-image-classification": Material(("image", "label"), collate.ClassCollator),
 }
 

@@ -13,6 +13,8 @@ from hfmm.data.tables import list_pictures
 from hfmm.errors import DataError, UsageError
 from hfmm.evaluation.generation import draw
 from hfmm.evaluation.retrieval import match
+from hfmm.evaluation.text_to_image import draw_texts
+from hfmm.explanation.answering import explain_answer
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.detection import find_objects, listed
 from hfmm.explanation.editing import edit
@@ -30,7 +32,8 @@ class Wanted:
 
     Attributes:
         images: Pictures, and folders of pictures.
-        texts: How each caption starts, one; what a model for retrieval compares the pictures with, any number.
+        texts: How each caption starts, one; a question, one; what a model for retrieval compares the pictures with, or
+            what a model draws, any number.
         count: Captions a picture, best first; pictures that a generator draws.
         num_beams: The model's own by default, at least as many as captions.
         output: The folder that pictures which are drawn or made of others, or masks, are written to.
@@ -46,7 +49,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, search, segment, match, compare, encode or edit pictures, or draw new ones: what the task is.
+    """Caption, classify, answer, search, segment, match, compare, encode or edit pictures, or draw: what the task is.
 
     Args:
         where: Run directory or repository.
@@ -58,7 +61,7 @@ def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
         without beams; or probabilities), of models for retrieval the texts and their scores, of verifiers the other
         pictures and their cosines, of detectors `objects`, of segmenters `classes` (and `mask`, the file that was
         written), of encoders `code`, of models that edit `edited`, the file; of a generator, `image` is the file that
-        was written.
+        was written, and `text` what it shows.
 
     Raises:
         UsageError: The task has no predictions, or what it needs is not named.
@@ -158,6 +161,18 @@ def _matched(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _answered(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture the likeliest answers to one question, with their probabilities."""
+    rows = []
+    for path in _pictures(loaded, wanted):
+        data = explain_answer(loaded.model, loaded.processor, _read(path), wanted.texts).data
+        count = wanted.count
+        rows.append(
+            {"image": str(path), "predictions": data["labels"][:count], "scores": data["probabilities"][:count]}
+        )
+    return rows
+
+
 def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     paths = _pictures(loaded, wanted)
     found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
@@ -222,6 +237,20 @@ def _drawn(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _drawn_of_texts(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Write drawings of each text, numbered from 0."""
+    if not wanted.texts or wanted.output is None:
+        raise UsageError(f"{loaded.row.name} draws texts: give some with --text, and with --output the folder")
+    wanted.output.mkdir(parents=True, exist_ok=True)
+    texts = [text for text in wanted.texts for _ in range(wanted.count)]
+    rows: Rows = []
+    for number, (text, picture) in enumerate(zip(texts, draw_texts(loaded.model, texts, wanted.seed), strict=True)):
+        path = wanted.output / f"{number:04d}.png"
+        picture.save(path)
+        rows.append({"image": str(path), "text": text})
+    return rows
+
+
 PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "face-verification": _compared,
     "image-captioning": _captioned,
@@ -231,7 +260,9 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "image-segmentation": _segmented,
     "image-text-retrieval": _matched,
     "image-to-image": _edited,
+    "text-to-image": _drawn_of_texts,
     "unconditional-image-generation": _drawn,
+    "visual-question-answering": _answered,
     "zero-shot-image-classification": _named,
 }
 

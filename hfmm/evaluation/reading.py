@@ -76,12 +76,28 @@ def answers(
     Returns:
         Answers and examples (without pictures), in the order of `examples`.
     """
+
+    def of_examples(batch: list[Example]) -> Sequence[T]:
+        return answer([example["image"] for example in batch])
+
+    return replies(model, processor, examples, of_examples, processes, batch_size)
+
+
+def replies(
+    model: Any,
+    processor: Any,
+    examples: Examples,
+    reply: Callable[[list[Example]], Sequence[T]],
+    processes: tuple[int, int] = (1, 0),
+    batch_size: int | None = None,
+) -> tuple[list[T], list[Example]]:
+    """What a model replies to each example, as [`answers`] does to each picture."""
     was_training = model.training
     model.eval()
     both: list[tuple[T, Example]] = []
     for batch in batches(examples.shard(*processes), processor, batch_size or BATCH_SIZE):
         with torch.inference_mode():
-            found = answer([example["image"] for example in batch])
+            found = reply(batch)
         read = ({key: value for key, value in example.items() if key != "image"} for example in batch)
         both += zip(found, read, strict=True)
     model.train(was_training)

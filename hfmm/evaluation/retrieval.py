@@ -21,8 +21,10 @@ from hfmm.device import fast_matrix_products
 from hfmm.errors import UsageError
 from hfmm.evaluation.base import Asked, Outcome, check_metric
 from hfmm.evaluation.reading import answers, gathered
+from hfmm.explanation.matching import pair_scores
 from hfmm.metrics.retrieval import ranks, summary
-from hfmm.retrieval.embedding import BATCH_SIZE, Embedder, ScoresPairs
+from hfmm.nn.pairs import looks_at_pairs
+from hfmm.retrieval.embedding import BATCH_SIZE, Embedder
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
@@ -61,7 +63,7 @@ def score_retrieval(model: Any, processor: Any, examples: Examples, asked: Asked
     texts = list(dict.fromkeys(caption for own in captions for caption in own))  # U; equal captions score the same
     places = {text: place for place, text in enumerate(texts)}
     text_of = np.array([places[caption] for own in captions for caption in own])  # T
-    kind = _by_pairs if isinstance(model, ScoresPairs) else _by_embeddings
+    kind = _by_pairs if looks_at_pairs(model) else _by_embeddings
     scored = kind(model, processor, examples, texts, asked.processes)
     said: list[str] = []
     by_image, by_text = [], []
@@ -117,28 +119,11 @@ def _by_pairs(model: Any, processor: Any, examples: Examples, texts: list[str], 
             f"each: score fewer examples with --limit"
         )
 
-    def with_every_text(pictures: list[Image.Image]) -> list[Floats]:
-        return [pair_scores(model, processor, picture, texts) for picture in pictures]
-
-    found, read = answers(model, processor, examples, with_every_text, processes)
+    found, read = answers(
+        model, processor, examples, lambda pictures: list(pair_scores(model, processor, pictures, texts)), processes
+    )
     scores = np.stack(found)  # I U
     return Scored(read, lambda numbers: scores[numbers], lambda numbers: scores.T[numbers])
-
-
-def pair_scores(model: Any, processor: Any, picture: Image.Image, texts: Sequence[str]) -> Floats:
-    """The scores of a picture with texts, by a model that takes pairs. (U,)."""
-    found = []
-    for start in range(0, len(texts), BATCH_SIZE):
-        batch = list(texts[start : start + BATCH_SIZE])
-        inputs = processor(images=[picture], text=batch, padding=True, truncation=True, return_tensors="pt")
-        each = {  # the picture is prepared once
-            name: value.expand(len(batch), *value.shape[1:]) if len(value) == 1 else value
-            for name, value in inputs.to(model.device).items()
-        }
-        with torch.inference_mode():
-            found.append(model.score_pairs(**each).float().cpu())
-    scores: Floats = torch.cat(found).numpy()
-    return scores
 
 
 def match(model: Any, processor: Any, pictures: Sequence[Image.Image], texts: Sequence[str]) -> Floats:
@@ -156,8 +141,8 @@ def match(model: Any, processor: Any, pictures: Sequence[Image.Image], texts: Se
     Raises:
         UsageError: A text is longer than the model takes, or the model embeds no texts.
     """
-    if isinstance(model, ScoresPairs):
-        return np.stack([pair_scores(model, processor, picture, texts) for picture in pictures])
+    if looks_at_pairs(model):
+        return pair_scores(model, processor, pictures, texts)
     embedder = Embedder(model, processor)
     scores = embedder.score(embedder.pictures(pictures), embedder.texts(texts), from_text=False, to_text=True)
     found: Floats = scores.numpy()

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from hfmm import metrics
@@ -22,6 +21,7 @@ from hfmm.evaluation.base import Asked
 from hfmm.evaluation.reading import BATCH_SIZE, batches, gathered
 from hfmm.explanation.codes import codes_and_logits
 from hfmm.explanation.drawing import pictures_of
+from hfmm.explanation.samples import Array, as_drawn, pixels
 from hfmm.loading import Loaded
 from hfmm.metrics.memorization import memorization, nearest
 
@@ -30,8 +30,6 @@ METRICS = (*BY_NETWORK, "memorization")
 SAMPLES = 1000  # that are drawn, unless `num_images` says another number
 MOST = 60_000  # training pictures that samples are compared with, the first ones
 CLASSIFIES = "image-classification"
-
-Array = NDArray[np.float32]
 
 
 class Seen(NamedTuple):
@@ -81,17 +79,6 @@ def draw_samples(model: Any, asked: Asked) -> tuple[list[Image.Image], list[int]
         samples += pictures_of(model.generate_images(sizes[number], generator=generator, **options))
     model.train(was_training)
     return samples, sizes[index::count]
-
-
-def as_drawn(processor: Any, pictures: Sequence[Image.Image]) -> list[Image.Image]:
-    """Real pictures in the size and colors of a generator, so that they are compared with its samples alike."""
-    values = processor(pictures, do_normalize=False, do_binarize=False, return_tensors="pt")["pixel_values"]
-    return pictures_of(values)
-
-
-def pixels(pictures: Sequence[Image.Image]) -> Array:
-    """Pictures of one size as rows of values in [0, 1], (N, P)."""
-    return np.stack([np.asarray(picture, np.float32).ravel() for picture in pictures]) / np.float32(255)
 
 
 def score_samples(

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from hfmm.errors import UsageError
+from hfmm.explanation.answering import explain_answer
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.collection import explain_collection
+from hfmm.explanation.denoising import explain_denoising
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.editing import explain_edit
 from hfmm.explanation.generation import explain_generator
 from hfmm.explanation.matching import explain_match, explain_pairs
 from hfmm.explanation.pretext import explain_pretext
+from hfmm.explanation.samples import explain_samples
 from hfmm.explanation.segmentation import explain_segmentation
 from hfmm.explanation.verification import explain_face
 from hfmm.explanation.zero_shot import explain_label
@@ -40,7 +43,8 @@ def explain(
         image: A picture or its path.
         device: As torch names it.
         data: Examples to map by their codes, instead of a picture, see [`explain_collection`]; for retrieval, pictures
-            and captions to compare, see [`explain_pairs`].
+            and captions to compare, see [`explain_pairs`]; for a generator, pictures among which to look for those
+            nearest to new ones, see [`explain_samples`].
         options: Of the task's explanation: arguments of `generate`, `truth` of a classifier.
 
     Raises:
@@ -57,17 +61,20 @@ def explain(
     if data is not None:
         if task == RETRIEVAL and "captions" in data.features:
             return explain_pairs(loaded.model, loaded.processor, data, **options)
+        if task == GENERATES:
+            return explain_samples(loaded.model, loaded.processor, data)
         if task not in WITH_CODES:
             raise UsageError(f"{loaded.row.name} has no codes of pictures to map: its task is {task}")
         return explain_collection(loaded.model, loaded.processor, data, **options)
-    if "texts" in options and task != RETRIEVAL:
+    if "texts" in options and task not in (RETRIEVAL, ANSWERING):
         raise UsageError(f"{loaded.row.name} chooses among no texts: its task is {task}")
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
     return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **options)  # type: ignore[arg-type]
 
 
-RETRIEVAL = "image-text-retrieval"
+RETRIEVAL, ANSWERING = "image-text-retrieval", "visual-question-answering"
+GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "face-verification": explain_face,
     "image-captioning": explain_caption,
@@ -77,7 +84,9 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "image-segmentation": explain_segmentation,
     "image-to-image": explain_edit,
     RETRIEVAL: explain_match,
-    "unconditional-image-generation": explain_generator,
+    DRAWS_TEXTS: explain_denoising,
+    GENERATES: explain_generator,
+    ANSWERING: explain_answer,
     "zero-shot-image-classification": explain_label,
 }
 WITH_CODES = (  # tasks whose models look at pictures alone

@@ -12,7 +12,8 @@ from hfmm.explanation.completion import Completes, explain_completion
 from hfmm.explanation.denoising import Denoises, explain_denoising
 from hfmm.explanation.drawing import panels, pictures_of
 from hfmm.explanation.flow import explain_flow
-from hfmm.explanation.latents import Invertible
+from hfmm.explanation.latents import Invertible, between
+from hfmm.explanation.samples import DrawsAgainstJudge, explain_judged
 from hfmm.nn.gaussians import kl_to_standard_normal, sample_normal
 
 SIDE = 96  # pixels of a panel
@@ -42,8 +43,9 @@ def explain_latents(model: Any, processor: Any, image: Image.Image) -> Explanati
 
     Returns:
         First the picture as the model sees it, its reconstruction, and pictures of codes drawn of the posterior, whose
-        average the reconstruction is close to; then the two latents that say most of the picture over the values of
-        [`manifold`], the others as they are. `data` has `nats` (of each latent, its KL), `mean` and `latents`, the two.
+        average the reconstruction is close to; then the way from its code to that of its mirror image; then the two
+        latents that say most of the picture over the values of [`manifold`], the others as they are. `data` has `nats`
+        (of each latent, its KL), `mean` and `latents`, the two.
     """
     with torch.inference_mode():
         pixel_values = processor([image], return_tensors="pt")["pixel_values"].to(model.device)
@@ -57,9 +59,12 @@ def explain_latents(model: Any, processor: Any, image: Image.Image) -> Explanati
         values = manifold(STEPS).to(codes)
         codes[:, first], codes[:, second] = values.repeat_interleave(STEPS), values.repeat(STEPS)
         around = model.decode(codes)
+        mirrored = model.encode(pixel_values.flip(-1))[0]
+        way = model.decode(between([mean], [mirrored], STEPS)[0])
         rows = torch.cat([pixel_values, model.decode(mean), drawn])
     said = ["as it sees it", "reconstruction", *["drawn again"] * DRAWN, ""]
-    shown = [*pictures_of(rows), Image.new("L", (1, 1), 255), *pictures_of(around)]
+    said += ["its code", *[""] * (STEPS - 2), "mirrored"]
+    shown = [*pictures_of(rows), Image.new("L", (1, 1), 255), *pictures_of(way), *pictures_of(around)]
     sheet = panels(shown, [*said, *[""] * STEPS**2], columns=STEPS, side=SIDE)
     title = f"{float(nats.sum()):.1f} nats in {len(nats)} latents, most of them in latents {first} and {second}"
     return Explanation(title, sheet, {"nats": nats.tolist(), "mean": mean[0].tolist(), "latents": [first, second]})
@@ -78,4 +83,5 @@ BY_WHAT_IT_OFFERS: dict[type, Callable[[Any, Any, Image.Image], Explanation]] = 
     Completes: explain_completion,
     Invertible: explain_flow,
     Denoises: explain_denoising,
+    DrawsAgainstJudge: explain_judged,
 }

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -20,9 +21,12 @@ from hfmm.explanation.classification import LIKELIEST, bars
 from hfmm.explanation.drawing import INK, MARGIN, PAPER, font, wrap
 from hfmm.explanation.media import enlarged
 from hfmm.explanation.overlay import seen_by
+from hfmm.explanation.word_lights import with_lights
 from hfmm.nn.contrastive import temperatures
+from hfmm.nn.pairs import looks_at_pairs, score_all_pairs
 
 PAIRS = 8  # of a matrix, at most
+PAIRS_AT_ONCE = 100
 SCALE = 100.0  # of cosines, where a model has learned none
 CELL, TEXT_WIDTH = 72, 300  # pixels
 COLD, WARM = (247, 249, 252), (44, 108, 176)
@@ -119,6 +123,23 @@ def embed_pictures(model: Any, processor: Any, pictures: Sequence[Image.Image]) 
     return normalize(found.pooler_output.float(), dim=-1).cpu()
 
 
+@torch.inference_mode()
+def pair_scores(model: Any, processor: Any, pictures: Sequence[Image.Image], texts: Sequence[str]) -> NDArray[Any]:
+    """The scores of pictures with texts, by a model that looks at pairs; texts are cut to what it takes. (I, T).
+
+    Texts of a batch are about as long, so that little of it is padding.
+    """
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    scores = torch.empty(len(pictures), len(texts))
+    for row, picture in enumerate(pictures):
+        for start in range(0, len(texts), PAIRS_AT_ONCE):
+            places = order[start : start + PAIRS_AT_ONCE]
+            batch = [texts[place] for place in places]
+            inputs = processor(images=[picture], text=batch, padding=True, truncation=True, return_tensors="pt")
+            scores[row, places] = score_all_pairs(model, inputs.to(model.device))[0].float().cpu()
+    return scores.numpy()
+
+
 def prediction_card(
     model: Any,
     processor: Any,
@@ -142,17 +163,24 @@ def prediction_card(
     """
     classifier = ZeroShotClassifier(model, processor, labels, templates)
     probabilities = classifier.logits([image]).softmax(-1)[0]
+    return _card(seen_by(processor.image_processor, image), labels, probabilities, templates[0], truth)
+
+
+def _card(
+    seen: Image.Image, labels: Sequence[str], probabilities: Tensor, template: str = "{}", truth: str | None = None
+) -> Explanation:
+    """A picture, the likeliest labels as bars, and in `data` all."""
     order = probabilities.argsort(descending=True, stable=True).tolist()
     names = [labels[place] for place in order]
     shares = [round(float(probabilities[place]), 6) for place in order]
-    told = [templates[0].format(name) for name in names[:LIKELIEST]]
-    right = None if truth is None else templates[0].format(truth)
+    told = [template.format(name) for name in names[:LIKELIEST]]
+    right = None if truth is None else template.format(truth)
     data: dict[str, Any] = {"labels": names, "probabilities": shares}
     title = f"{names[0]}, {shares[0]:.3f}"
     if truth in names:
         data |= {"rank": names.index(truth) + 1, "of": len(names)}
         title = f"{truth}: {shares[names.index(truth)]:.1%}, ranked {data['rank']} of {data['of']}"
-    return Explanation(title, bars([seen_by(processor.image_processor, image)], told, shares[:LIKELIEST], right), data)
+    return Explanation(title, bars([seen], told, shares[:LIKELIEST], right), data)
 
 
 def cosine_matrix(model: Any, processor: Any, pictures: Sequence[Image.Image], texts: Sequence[str]) -> Explanation:
@@ -170,13 +198,18 @@ def cosine_matrix(model: Any, processor: Any, pictures: Sequence[Image.Image], t
     if not isinstance(model, EmbedsTexts):
         raise UsageError(f"{type(model).__name__} embeds no texts: there are no cosines to show")
     cosines = (embed_texts(model, processor, texts) @ embed_pictures(model, processor, pictures).T).numpy()
+    return _table(cosines, pictures, texts, "cosines")
+
+
+def _table(scores: NDArray[Any], pictures: Sequence[Image.Image], texts: Sequence[str], called: str) -> Explanation:
+    """Scores (texts, pictures) as colors; `data` has them under what they are called."""
     sheet = Image.new("RGB", (TEXT_WIDTH + CELL * len(pictures), CELL * (len(texts) + 1)), PAPER)
     draw = ImageDraw.Draw(sheet)
     for column, picture in enumerate(pictures):
         small = enlarged(picture, CELL - 4, CELL - 4)
         sheet.paste(small, (TEXT_WIDTH + column * CELL + (CELL - small.width) // 2, (CELL - small.height) // 2))
-    low, high = float(cosines.min()), float(cosines.max())
-    for row, (text, values) in enumerate(zip(texts, cosines.tolist(), strict=True), 1):
+    low, high = float(scores.min()), float(scores.max())
+    for row, (text, values) in enumerate(zip(texts, scores.tolist(), strict=True), 1):
         lines = wrap(text, TEXT_WIDTH - 2 * MARGIN, 12)[: CELL // 14]
         draw.multiline_text((MARGIN, row * CELL + MARGIN), "\n".join(lines), INK, font(12))
         for column, value in enumerate(values):
@@ -185,9 +218,9 @@ def cosine_matrix(model: Any, processor: Any, pictures: Sequence[Image.Image], t
             left, top = TEXT_WIDTH + column * CELL, row * CELL
             draw.rectangle((left, top, left + CELL - 2, top + CELL - 2), fill=color)
             draw.text((left + CELL // 4, top + CELL // 3), f"{value:.2f}", PAPER if part > 0.5 else INK, font())
-    data = {"texts": list(texts), "cosines": np.round(cosines, 6).tolist()}
-    own = float(np.diag(cosines).mean()) if len(texts) == len(pictures) else None
-    title = "cosines" if own is None else f"cosines: {own:.2f} of a pair on average, {cosines.mean():.2f} of any two"
+    data = {"texts": list(texts), called: np.round(scores.astype(float), 6).tolist()}
+    own = float(np.diag(scores).mean()) if len(texts) == len(pictures) else None
+    title = called if own is None else f"{called}: {own:.2f} of a pair on average, {scores.mean():.2f} of any two"
     return Explanation(title, sheet, data)
 
 
@@ -196,16 +229,44 @@ def explain_match(
 ) -> Explanation:
     """Which of some texts fits a picture; see [`prediction_card`], which takes the options.
 
+    A model that looks at picture and text together shows where the words of the best text look, if it can tell.
+
     Raises:
         UsageError: There are no texts.
     """
     if not texts:
         raise UsageError("what might the picture show? Give texts to choose from with --text, several times")
+    if looks_at_pairs(model):
+        return pair_card(model, processor, image, texts, **options)
     return prediction_card(model, processor, image, texts, **options)
 
 
+def pair_card(
+    model: Any, processor: Any, image: Image.Image, texts: Sequence[str], truth: str | None = None
+) -> Explanation:
+    """A picture, how the scores of texts with it compare, and where the words of the best one look.
+
+    Args:
+        model: That looks at pairs.
+        processor: Its processor.
+        image: Any picture.
+        texts: To choose from.
+        truth: The right one, whose bar is then green, the others red.
+
+    Returns:
+        `data` has `labels`, `probabilities` (a softmax over the texts, the likeliest first), and those of
+        [`with_lights`].
+    """
+    scores = torch.from_numpy(pair_scores(model, processor, [image], texts))[0]
+    card = _card(seen_by(processor.image_processor, image), texts, scores.softmax(-1), truth=truth)
+    return with_lights(card, model, processor, image, card.data["labels"][0])
+
+
 def explain_pairs(model: Any, processor: Any, examples: Examples, count: int = PAIRS, **options: Any) -> Explanation:
-    """The cosine matrix of the first captions and pictures of examples, see [`cosine_matrix`]."""
+    """The cosine matrix of the first captions and pictures of examples, see [`cosine_matrix`], or that of scores."""
     read = [examples[row] for row in range(min(count, len(examples)))]
     texts = [example["captions"][0] for example in read]
-    return cosine_matrix(model, processor, [example["image"] for example in read], texts, **options)
+    pictures = [example["image"] for example in read]
+    if looks_at_pairs(model):
+        return _table(pair_scores(model, processor, pictures, texts).T, pictures, texts, "scores")
+    return cosine_matrix(model, processor, pictures, texts, **options)

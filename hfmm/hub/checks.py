@@ -66,7 +66,8 @@ def check_fits(folder: Path, row: Row) -> None:
         if auto is None:
             raise ValueError(f"{row.name} has no class {named}")
         with torch.device("meta"):
-            model = getattr(transformers, auto).from_config(config)
+            kind = getattr(transformers, auto)
+            model = kind(config) if auto == named else kind.from_config(config)
     except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         said = " ".join(str(error.__cause__ or error).split())
         raise DataError(f"config.json describes no model ({said}): save or train it again") from error

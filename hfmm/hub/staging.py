@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +146,23 @@ def _merged(where: Path, tree: Path, merge: bool) -> None:
         raise UsageError(f"{where} holds low-rank adapters over {base}: add --merge to publish the two as one model")
     from peft import PeftModel
 
+    model = _pipeline(base) if (Path(base) / INDEX).exists() and not (Path(base) / CONFIG).exists() else _model(base)
+    adapted: Any = PeftModel.from_pretrained(model, str(where))
+    (tree / ADAPTER_WEIGHTS).unlink(missing_ok=True)
+    adapted.merge_and_unload().save_pretrained(tree)
+
+
+def _model(base: str) -> Any:
+    """The model that adapters adapt."""
     config = AutoConfig.from_pretrained(base)
     row = catalogue.of_model_type(config.model_type)
     if row is None:
         raise UsageError(f"{base}, which the adapters adapt, is not in the catalogue")
-    model = getattr(transformers, row.auto[0][0]).from_pretrained(base, use_safetensors=True)
-    adapted: Any = PeftModel.from_pretrained(model, str(where))
-    (tree / ADAPTER_WEIGHTS).unlink(missing_ok=True)
-    adapted.merge_and_unload().save_pretrained(tree)
+    row = row.of_class((config.architectures or [""])[0])
+    return getattr(transformers, row.auto[0][0]).from_pretrained(base, use_safetensors=True)
+
+
+def _pipeline(base: str) -> Any:
+    """The parts of the pipeline that adapters adapt, as one module."""
+    row = row_of(Path(base))
+    return getattr(import_module(f"{row.folder}.modeling_{row.name}"), f"{row.stem}Model").from_pretrained(base)

@@ -33,6 +33,7 @@ METRICS = {  # name -> module here and class
     "hierarchical_precision": ("hierarchical_precision", "HierarchicalPrecision"),
     "zero_shot": ("zero_shot", "ZeroShot"),
     "retrieval": ("retrieval", "Retrieval"),
+    "vqa": ("vqa", "Vqa"),
 }
 LOWER_IS_BETTER = frozenset(
     {"nats", "bits_per_dim", "perplexity", "bits_per_character", "eer", "frechet", "copied"}

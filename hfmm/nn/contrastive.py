@@ -26,6 +26,17 @@ def contrastive_loss(image_embeds: Tensor, text_embeds: Tensor, logit_scale: Ten
     Returns:
         (), mean over both directions and all pairs.
     """
-    logits = image_embeds @ text_embeds.T * logit_scale.exp()  # B B
+    return matching_loss(image_embeds @ text_embeds.T * logit_scale.exp())
+
+
+def matching_loss(logits: Tensor) -> Tensor:
+    """Of each picture, which text is its own, and of each text, which picture.
+
+    Args:
+        logits: (B, B), pictures by texts, whose own are on the diagonal.
+
+    Returns:
+        (), mean over both directions and all pairs.
+    """
     labels = torch.arange(len(logits), device=logits.device)  # B
     return (cross_entropy(logits.T, labels) + cross_entropy(logits, labels)) / 2

@@ -5,6 +5,7 @@ Levels are counted as diffusers counts them, t = 0 ... T - 1; the papers' are on
 Axes: B batch, C channels, H height, W width.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline, DPMSolver
 from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 from transformers.utils import ModelOutput
 
 logging.disable_progress_bar()  # a bar for files that are read in a moment is noise
@@ -168,13 +170,25 @@ class DiffusionModel(nn.Module):
         return cls(DiffusionPipeline.from_pretrained(where, revision=revision, use_safetensors=use_safetensors))
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the pipeline: any `DiffusionPipeline.from_pretrained` loads it."""
+        """Write the pipeline, without where it came from: any `DiffusionPipeline.from_pretrained` loads it."""
         self.pipeline.save_pretrained(folder)
+        for path in (Path(folder) / "model_index.json", *Path(folder).glob("*/*config.json")):
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            if settings.pop("_name_or_path", None) is not None:
+                path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
     @property
     def scheduler(self) -> Any:
         """The levels that it is trained with, and how it predicts."""
         return self.pipeline.scheduler
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Of each part by its name. (A `config` would be taken for one model's, by peft for one.)"""
+        configs = {name: part.config for name, part in self.named_children()} | {"scheduler": self.scheduler.config}
+        return {
+            name: config.to_dict() if isinstance(config, PreTrainedConfig) else dict(config)
+            for name, config in configs.items()
+        }
 
     @property
     def device(self) -> torch.device:

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from hfmm.errors import UsageError
 from hfmm.explanation.codes import extract_codes
 from hfmm.explanation.matching import EmbedsTexts
+from hfmm.nn.pairs import looks_at_pairs
 
 BATCH_SIZE = 100
 COSINE, OWN = "cosine", "own"
@@ -33,14 +34,6 @@ class ScoresEmbeddings(Protocol):
 
     def score(self, image_embeds: Tensor, text_embeds: Tensor) -> Tensor:
         """(I, D), (T, D) to (I, T); higher fits better."""
-
-
-@runtime_checkable
-class ScoresPairs(Protocol):
-    """A model that looks at a picture and a text together, and embeds neither."""
-
-    def score_pairs(self, **inputs: Tensor) -> Tensor:
-        """What the processor makes of B pairs to (B,); higher fits better."""
 
 
 class Embedder:
@@ -61,7 +54,7 @@ class Embedder:
             UsageError: It makes no embedding of a picture.
         """
         self.model: Any = model if isinstance(model, PreTrainedModel) else model.get_base_model()  # under adapters
-        if isinstance(self.model, ScoresPairs):
+        if looks_at_pairs(self.model):
             raise UsageError(f"{type(self.model).__name__} looks at a picture and a text together: it embeds neither")
         self.model.eval()
         self.processor = processor

@@ -12,14 +12,15 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel
 
 from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data.collate import Collator
-from hfmm.data.columns import attribute_names, class_names, require
+from hfmm.data.columns import require
 from hfmm.data.examples import Examples
 from hfmm.data.identities import Identities
+from hfmm.data.questions import Answered
 from hfmm.data.splits import without_classes
 from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
@@ -30,13 +31,8 @@ from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
-
-WITH_CLASSES = (  # tasks of which a model has an output a class
-    "image-classification",
-    "object-detection",
-    "image-segmentation",
-    "zero-shot-image-classification",
-)
+from hfmm.training.sizes import corpus_of, sizes_of
+from hfmm.training.start import check_same, take_part
 
 
 @dataclass
@@ -125,6 +121,9 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
         DataError: The data cannot be read.
     """
     row = factory.ready_row(recipe.architecture)
+    task = task_of(recipe, row)
+    row = row.for_task(task)
+    kind = objectives.find(recipe.objective.get("name", "captioning"))
     examples = data.load(
         recipe.data.name,
         split=recipe.data.split,
@@ -132,7 +131,6 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
         on_bad_example=recipe.data.on_bad_example,
         **recipe.data.options,
     )
-    task = task_of(recipe, row)
     material = material_of(task)
     require(examples, material.columns, task)
     if recipe.data.unseen:
@@ -143,7 +141,10 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     set_matrix_precision(training=True)
     set_threads(recipe.data.workers)
     torch.manual_seed(recipe.seed)
-    model, processor = _model_and_processor(recipe, row, examples)
+    model, processor = _model_and_processor(recipe, row, kind.head or row.auto[0][0], examples)
+    if material.answers:
+        names: Any = model.config.id2label
+        examples = Answered(examples, list(names.values()))
     if isinstance(model, PreTrainedModel):
         set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
@@ -155,7 +156,6 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
     players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()}
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
-    kind = objectives.find(recipe.objective.get("name", "captioning"))
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
     collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
@@ -174,22 +174,6 @@ def task_of(recipe: Recipe, row: Row) -> str:
     return recipe.task or row.tasks[0]
 
 
-def _sizes(row: Row, task: str, processor: Any, examples: Examples) -> dict[str, Any]:
-    """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
-    sizes: dict[str, Any] = {}
-    if isinstance(processor, ProcessorMixin) and row.origin == "diffusers":
-        sizes = {"tokenizer": processor.tokenizer}
-    elif isinstance(processor, ProcessorMixin):
-        sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
-    if task not in WITH_CLASSES:
-        return sizes
-    names = class_names(examples)
-    sizes |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
-    if "id2attribute" in factory.config_class(row).__dataclass_fields__:
-        sizes["id2attribute"] = dict(enumerate(attribute_names(examples)))
-    return sizes
-
-
 def _held_out(recipe: Recipe) -> Examples:
     """The first `evaluation.size` examples of the evaluation's split."""
     section = recipe.evaluation
@@ -198,59 +182,29 @@ def _held_out(recipe: Recipe) -> Examples:
     return examples.select(range(min(section.size, len(examples))))
 
 
-def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:
-    """Captions that a vocabulary is built from, else the names of classes; None for scenes, whose grammar it is."""
-    if recipe.data.name.split(":")[0] == "scenes":
-        return None
-    if "captions" not in examples.features:
-        return list(examples.label_names) if examples.label_names else None
-    return [caption for captions in examples.column("captions") for caption in captions]
-
-
-def _model_and_processor(recipe: Recipe, row: Row, examples: Examples) -> tuple[PreTrainedModel, Any]:
-    """Those of the run to start from, or new ones, which may take a part from that run.
+def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples) -> tuple[PreTrainedModel, Any]:
+    """Those of the run to start from, with another head where the run has one, or new ones, which may take a part from
+    that run.
 
     Raises:
         UsageError: The run is another model than the recipe's, and no part of it.
     """
     start = load(recipe.init_from) if recipe.init_from is not None else None
     if start is not None and start.row.name == row.name:
-        _check_same(start, recipe)
-        return start.model, start.processor
-    processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-    sizes = _sizes(row, task_of(recipe, row), processor, examples)
-    model = factory.create_module(row.name, recipe.preset, **factory.merged(sizes, recipe.model))
-    if start is not None:
-        _take_part(start, model)
-    return model, processor
-
-
-def _check_same(start: Loaded, recipe: Recipe) -> None:
-    """Refuse a recipe that would change the shape of the run it starts from."""
-    for key, value in recipe.model.items():
-        found = getattr(start.model.config, key, None)
-        if found != value:
-            raise UsageError(f"init_from: {start.where} has {key} {found!r}, not {value!r}")
-
-
-def _take_part(start: Loaded, model: PreTrainedModel) -> None:
-    """Give the largest part of a model that the run of another architecture has, too, the weights that it has there."""
-
-    def shapes(part: nn.Module) -> dict[str, torch.Size]:
-        return {name: tensor.shape for name, tensor in part.state_dict().items()}
-
-    given = [part for part in start.model.modules() if isinstance(part, PreTrainedModel)]
-    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel) and part is not model]
-    for part in sorted(parts, key=PreTrainedModel.num_parameters, reverse=True):
-        for same in given:
-            if type(same) is type(part) and shapes(same) == shapes(part):
-                part.load_state_dict(same.state_dict())
-                return
-    names = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
-    raise UsageError(
-        f"init_from: {start.where} is a {type(start.model).__name__}, which shares no part of the same sizes with "
-        f"{type(model).__name__} (parts: {names})"
+        check_same(start, recipe)
+        kind = factory.module_class(row, auto)
+        if isinstance(start.model, kind):
+            return start.model, start.processor
+        sizes = sizes_of(row, row.tasks[0], start.processor, examples)
+        return kind.from_pretrained(start.where, **sizes), start.processor
+    processor = factory.create_processor(
+        row.name, recipe.preset, corpus_of(recipe.data.name, examples), **recipe.processor
     )
+    sizes = sizes_of(row, row.tasks[0], processor, examples)
+    model = factory.create_module(row.name, recipe.preset, auto, **factory.merged(sizes, recipe.model))
+    if start is not None:
+        take_part(start, model)
+    return model, processor
 
 
 def _with_lora(model: PreTrainedModel, section: LoraSection, base: str | None) -> Any:

@@ -14,6 +14,7 @@ from hfmm.evaluation.prediction import Wanted, predict
 from hfmm.hub.publish import publish
 from hfmm.loading import load
 from hfmm.training.journal import read_metrics
+from hfmm.training.loop import Loop
 
 SMALL = {
     "model.unet": {"block_out_channels": [8, 16], "norm_num_groups": 4},
@@ -59,14 +60,12 @@ def test_what_is_saved_is_the_average_and_not_what_is_trained(finished):
         assert not torch.equal(value, state[f"trained.unet.{name}"])
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(finished, tmp_path):
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(finished, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     whole = load_file(finished / WEIGHTS)
 
     class Stop(Exception):
         pass
-
-    from hfmm.training.loop import Loop
 
     step = Loop.step
 
@@ -75,9 +74,10 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(finished, tmp_path):
             raise Stop
         return step(self, number, batches)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(Loop, "step", stopping)
+    monkeypatch.setattr(Loop, "step", stopping)
+    with pytest.raises(Stop):
         train(folder, 4)
+    monkeypatch.setattr(Loop, "step", step)
     assert not (folder / WEIGHTS).exists()
     train(folder, 4)
     found = load_file(folder / WEIGHTS)

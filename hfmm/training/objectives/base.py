@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -51,10 +51,13 @@ class Objective(ABC):
     Subclasses implement `turns`; those with running state (a baseline, a queue) keep it in `state_dict`.
 
     Attributes:
+        head: Auto class of the head that it trains, where that is not the one of the task.
         players: Trained modules by name, as the loop prepared them: call them.
         frozen: Modules that are only read.
         settings: The recipe's `objective` section without its name.
     """
+
+    head: ClassVar[str | None] = None
 
     players: Mapping[str, nn.Module]
     frozen: Mapping[str, nn.Module] = field(default_factory=dict)

@@ -19,8 +19,10 @@ class Diffusion(Objective):
     latents of an autoencoder are first brought to a standard deviation of 1.
     """
 
-    def __post_init__(self) -> None:
-        self.options = {name: value for name, value in self.settings.items() if name != "measure_scale"}
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the model's `forward`."""
+        return {name: value for name, value in self.settings.items() if name != "measure_scale"}
 
     def prepare(self, dataset: Any, processor: Any) -> None:
         """Measure the scale of latents where that is asked for."""

@@ -204,7 +204,10 @@ def test_the_bound_with_few_levels_is_the_whole_bound_in_the_mean():  # Eq. 5
 
 def test_a_model_that_knows_the_picture_pays_for_its_noise_alone():
     """With the clean picture as prediction and the posterior's variance, only L_0 and L_T are left."""
-    model, clean = tiny(scheduler={"prediction_type": "sample", "variance_type": "fixed_small"}), levels_of_gray(1, 1, 8, 8)
+    model, clean = (
+        tiny(scheduler={"prediction_type": "sample", "variance_type": "fixed_small"}),
+        levels_of_gray(1, 1, 8, 8),
+    )
     model.predict = lambda *_: lambda noisy, levels: clean
     deviation = model.scheduler._get_variance(1).sqrt()
     expected = model.prior_nats(clean) - discrete_log_likelihood(clean, clean, deviation)

@@ -51,7 +51,7 @@ def posterior(scheduler: Any, clean: Tensor, noisy: Tensor, levels: Tensor) -> t
 
 
 def discrete_log_likelihood(clean: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """log p(x_0 given x_1), each value one of 256 levels, the outermost with the tails (Eq. 13).
+    """Log p(x_0 given x_1), each value one of 256 levels, the outermost with the tails (Eq. 13).
 
     Args:
         clean: (B, C, H, W), in [-1, 1].

@@ -77,7 +77,7 @@ class LatentDiffusionModel(DiffusionModel):
         return found
 
     def text_states(self, input_ids: Tensor) -> Tensor:
-        """tau(y), all states of the text encoder, those of the padding, too: nothing masks them. (B, T) -> (B, T, D)."""
+        """tau(y), all states of the text encoder, those of padding, too: nothing masks them. (B, T) -> (B, T, D)."""
         tokenizer = self.pipeline.tokenizer  # type: ignore[attr-defined]
         missing = tokenizer.model_max_length - input_ids.shape[1]
         return self.text_encoder(pad(input_ids, (0, missing), value=tokenizer.pad_token_id))[0]

@@ -55,7 +55,7 @@ def _preset(side: int, widths: list[int], reading: int, max_length: int) -> dict
 
 
 PRESETS: dict[str, dict[str, dict]] = {
-    "tiny": _preset(32, [48, 96], 64, 32),
+    "tiny": _preset(32, [32, 64], 64, 32),
     "paper": {
         "config": {
             "vae": {
@@ -77,7 +77,13 @@ PRESETS: dict[str, dict[str, dict]] = {
             "scheduler": _SCHEDULER,
             **_NO_CHECKER,
         },
-        "processor": {"image_size": 256, "image_mean": _HALF, "image_std": _HALF, "max_length": 77, "vocab_size": 30522},
+        "processor": {
+            "image_size": 256,
+            "image_mean": _HALF,
+            "image_std": _HALF,
+            "max_length": 77,
+            "vocab_size": 30522,
+        },
     },
     "small": _preset(64, [64, 96, 128], 96, 64),
 }

@@ -1,0 +1,51 @@
+"""A generator against a discriminator (Goodfellow et al. 2014, algorithm 1)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from hfmm.errors import UsageError, unknown
+from hfmm.nn.adversarial import discriminator_loss, generator_loss
+from hfmm.training.objectives.base import Objective, StepContext, Turn
+
+LOSSES = ("non_saturating", "minimax")
+SETTINGS = ("loss", "discriminator_steps", "real_label")
+
+
+class Adversarial(Objective):
+    """Tell pictures from samples, and draw samples that pass for pictures.
+
+    Players: `generator`, which also draws its latents, and `discriminator`. Settings: `loss` of the generator,
+    "non_saturating" or "minimax"; `discriminator_steps`, k, each on its own share of the batch; `real_label`, less than
+    1 for one-sided label smoothing.
+    """
+
+    def prepare(self, dataset: Any, processor: Any) -> None:
+        """Refuse settings that are none.
+
+        Raises:
+            UsageError: They are.
+        """
+        for name in self.settings:
+            if name not in SETTINGS:
+                raise unknown("key of objective adversarial", name, SETTINGS)
+        loss, steps = self.settings.get("loss", LOSSES[0]), self.settings.get("discriminator_steps", 1)
+        if loss not in LOSSES:
+            raise unknown("objective.loss", loss, LOSSES)
+        if steps < 1:
+            raise UsageError(f"objective.discriminator_steps is {steps}: at least 1 is needed")
+
+    def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
+        """K turns of the discriminator, and one of the generator, on the samples of the last of them."""
+        generator, discriminator = self.players["generator"], self.players["discriminator"]
+        own: Any = context.unwrap(generator)
+        for real in batch["pixel_values"].tensor_split(self.settings.get("discriminator_steps", 1)):
+            count = torch.tensor(len(real), device=real.device)
+            fake = generator(own.draw_latents(len(real)))
+            of_real, of_fake = discriminator(real), discriminator(fake.detach())
+            loss = discriminator_loss(of_real, of_fake, self.settings.get("real_label", 1.0))
+            log = {"real": of_real.detach().sigmoid().sum(), "fake": of_fake.detach().sigmoid().sum()}  # D(x), D(G(z))
+            yield Turn("discriminator", loss * count, count, log)
+        loss = generator_loss(discriminator(fake), saturating=self.settings.get("loss") == "minimax")
+        yield Turn("generator", loss * count, count, {})

@@ -1,0 +1,64 @@
+"""Where a run starts: at an earlier run, at a part of one, or at a first stage that it trains itself."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from hfmm.errors import UsageError
+from hfmm.loading import Loaded
+from hfmm.training.recipe import Recipe
+
+FIRST = "first"  # in a run, the run of its first stage
+
+
+def after_first(settings: Recipe, run: Path, train: Callable[..., Any]) -> Recipe:
+    """Train the first stage of a recipe in several, or finish that.
+
+    Args:
+        settings: With `first`.
+        run: Its directory.
+        train: `hfmm.train`, with what both runs share.
+
+    Returns:
+        The recipe, starting from that stage.
+    """
+    same = {f"data.{name}": getattr(settings.data, name) for name in ("name", "options", "columns", "workers")}
+    same |= {"model": settings.model, "processor": settings.processor, "seed": settings.seed}
+    first = train(settings.architecture, run / FIRST, settings.first, preset=settings.preset, overrides=same)
+    return replace(settings, init_from=str(first.output_dir))
+
+
+def check_same(start: Loaded, recipe: Recipe) -> None:
+    """Refuse a recipe that would change the shape of the run it starts from."""
+    for key, value in recipe.model.items():
+        if start.row.origin == "diffusers":  # a part with settings of its own
+            found = {name: start.model.settings().get(key, {}).get(name) for name in value}
+        else:
+            found = getattr(start.model.config, key, None)
+        if found != value:
+            raise UsageError(f"init_from: {start.where} has {key} {found!r}, not {value!r}")
+
+
+def take_part(start: Loaded, model: PreTrainedModel) -> None:
+    """Give the largest part of a model that the run of another architecture has, too, the weights that it has there."""
+
+    def shapes(part: nn.Module) -> dict[str, torch.Size]:
+        return {name: tensor.shape for name, tensor in part.state_dict().items()}
+
+    given = [part for part in start.model.modules() if isinstance(part, PreTrainedModel)]
+    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel) and part is not model]
+    for part in sorted(parts, key=PreTrainedModel.num_parameters, reverse=True):
+        for same in given:
+            if type(same) is type(part) and shapes(same) == shapes(part):
+                part.load_state_dict(same.state_dict())
+                return
+    names = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
+    raise UsageError(
+        f"init_from: {start.where} is a {type(start.model).__name__}, which shares no part of the same sizes with "
+        f"{type(model).__name__} (parts: {names})"
+    )

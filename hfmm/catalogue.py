@@ -259,8 +259,8 @@ ROWS: tuple[Row, ...] = (
         processors=(("AutoProcessor", "ViltProcessor"), ("AutoImageProcessor", "ViltImageProcessorPil"),
                     ("AutoTokenizer", "BertTokenizer"))),
     # generation
-    Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm", EDITS + PICTURES + CLASSES,
-        ("S4:25",), "ready", (("AutoModel", "AutoencoderModel"),),
+    Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm",
+        EDITS + PICTURES + CLASSES, ("S4:25",), "ready", (("AutoModel", "AutoencoderModel"),),
         processors=(("AutoImageProcessor", "AutoencoderPictureProcessor"),), pipeline="AutoencoderPipeline"),
     Row("vae", "Variational autoencoder", "generation", 2014, "arXiv:1312.6114", "hfmm", PICTURES, ("S4:25", "S4:63"),
         "ready", (("AutoModel", "VaeModel"),), processors=(("AutoImageProcessor", "VaePictureProcessor"),),
@@ -322,7 +322,8 @@ ROWS: tuple[Row, ...] = (
     _tool("test_time_augmentation", "Test-time augmentation", 2012, "Krizhevsky et al., NIPS", CLASSES, "S3:58"),
     _tool("mc_dropout", "Monte Carlo dropout", 2016, "arXiv:1506.02142", CLASSES, "S3:58"),
     _tool("bayesian_dark_knowledge", "Bayesian dark knowledge", 2015, "arXiv:1506.04416", CLASSES, "S3:59"),
-    _tool("out_of_distribution", "Out-of-distribution score", 2018, "arXiv:1807.03039", PICTURES, "S3:28"),
+    _tool("out_of_distribution", "Out-of-distribution score", 2018, "arXiv:1807.03039", PICTURES, "S3:28",
+          status="ready"),
     _tool("convolution_arithmetic", "Convolution arithmetic", 2024, "", (), "S0:51", "S3:51", "S4:51"),
     # references
     _reference("gpt_4", "GPT-4", 2023, "arXiv:2303.08774", ("S0:36", "S4:36", "S0:34a"),

@@ -1,6 +1,7 @@
 """How well: one scorer a task, the rows of `results.json`, and the public `evaluate`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ def run_recipe(where: str | Path) -> dict[str, Any]:
     return found
 
 
-def _training(trained_on: Mapping[str, Any]) -> Examples | None:
-    """What a model was trained on, where it can still be read."""
+def _data_of(trained_on: Mapping[str, Any]) -> Examples | None:
+    """What a model was trained on, or another split of that, where it can still be read."""
     if not trained_on:
         return None
     try:
@@ -111,9 +112,14 @@ def _training(trained_on: Mapping[str, Any]) -> Examples | None:
         return None
 
 
+def _first(examples: Examples, limit: int | None) -> Examples:
+    """At most so many examples."""
+    return examples if limit is None else examples.select(range(min(limit, len(examples))))
+
+
 def _seen(trained_on: Mapping[str, Any]) -> list[str]:
     """Captions that a model was trained on, where they can still be read; drawn data have no end of them."""
-    examples = _training(trained_on)
+    examples = _data_of(trained_on)
     if examples is None or is_built_in(examples.name) or "captions" not in examples.features:
         return []
     return [caption for captions in examples.column("captions") for caption in captions]
@@ -162,28 +168,29 @@ def evaluate(
     loaded = load(where, device)
     known = trained_on if name == trained_on.get("name") else {}
     options, columns = known.get("options", {}), columns or known.get("columns") or None
-    examples = sources.load(name, split=split, columns=columns, **options)
-    if limit is not None:
-        examples = examples.select(range(min(limit, len(examples))))
+    examples = _first(sources.load(name, split=split, columns=columns, **options), limit)
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
-    pictures = task in (GENERATES, DRAWS_TEXTS)
     generation = dict(generation or {})
-    features = generation.pop("features", None)
-    asked = Asked(
-        metrics,
-        generation,
-        training=_seen(trained_on),
-        network=_network(where, features, device) if pictures else None,
-        training_pictures=_training(trained_on) if pictures else None,
-    )
-    by = {"features": Path(features).name} if features else {}
+    said = {**options, **generation}
+    asked = Asked(metrics, generation, training=_seen(trained_on))
+    if task in (GENERATES, DRAWS_TEXTS):
+        features = generation.pop("features", None)
+        own = _data_of({**trained_on, "split": split}) if name != trained_on.get("name", name) else None
+        asked = replace(
+            asked,
+            network=_network(where, features, device),
+            training_pictures=_data_of(trained_on),
+            own=None if own is None else _first(own, limit),
+        )
+        said |= {"features": Path(features).name} if features else {}
+        said |= {"metrics": "+".join(metrics)} if metrics else {}
     outcome = score_model(task, loaded.model, loaded.processor, examples, asked)
     row = {
         "data": Path(name).name,
         "split": split,
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
-        "how": described({**options, **generation, **by}, recipe.get("name", "default")),
+        "how": described(said, recipe.get("name", "default")),
         "architecture": loaded.row.name,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),

@@ -20,6 +20,7 @@ class Asked:
         training: Texts of the training data, for novelty.
         network: The classifier that looks at samples of a generator.
         training_pictures: What a generator was trained on, as far as it can be read.
+        own: Pictures of the same kind that it has not seen, where it is asked about others.
     """
 
     metrics: Sequence[str] = ()
@@ -28,6 +29,7 @@ class Asked:
     training: Sequence[str] = ()
     network: Loaded | None = None
     training_pictures: Examples | None = None
+    own: Examples | None = None
 
 
 class Outcome(NamedTuple):

@@ -1,5 +1,6 @@
 """Scores generators of pictures: how likely they find pictures that they have not seen, or by their samples."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -13,10 +14,12 @@ from hfmm.evaluation import samples
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.evaluation.reading import batches, gathered
 from hfmm.explanation.drawing import pictures_of
+from hfmm.robustness.out_of_distribution import out_of_distribution
 
 SHOWN = 12  # pictures that are drawn to be looked at
 SEED = 0  # of these
-LIKELIHOOD = "likelihood"
+LIKELIHOOD, STRANGE = "likelihood", "out_of_distribution"
+BY_LIKELIHOOD = (LIKELIHOOD, STRANGE)
 
 
 @runtime_checkable
@@ -75,19 +78,31 @@ def score_generator(model: Any, processor: Any, examples: Examples, asked: Asked
     """
     names = asked.metrics or _own(model, asked)
     for name in names:
-        if name not in (LIKELIHOOD, *samples.METRICS):
-            raise unknown("metric of a generator", name, (LIKELIHOOD, *samples.METRICS))
-    scores: dict[str, float] = {}
-    if LIKELIHOOD in names:
-        if not isinstance(model, Likely):
-            raise UsageError(f"{type(model).__name__} has no likelihood: it is scored by its samples")
-        values, dimensions = log_likelihoods(model, processor, examples, processes=asked.processes)
-        scores |= metrics.load(LIKELIHOOD).compute(predictions=values, dimensions=dimensions)
+        if name not in (*BY_LIKELIHOOD, *samples.METRICS):
+            raise unknown("metric of a generator", name, (*BY_LIKELIHOOD, *samples.METRICS))
+    scores = _by_likelihood(model, processor, examples, asked, names) if set(names) & set(BY_LIKELIHOOD) else {}
     shown: list[Image.Image] = []
-    if any(name != LIKELIHOOD for name in names):
+    if set(names) & set(samples.METRICS):
         of_samples, shown = samples.score_samples(model, processor, examples, asked, names)
         scores |= of_samples
     return Outcome(scores, shown[:SHOWN] or draw(model), [examples.peek(row) for row in range(len(examples))])
+
+
+def _by_likelihood(
+    model: Any, processor: Any, examples: Examples, asked: Asked, names: Sequence[str]
+) -> dict[str, float]:
+    if not isinstance(model, Likely):
+        raise UsageError(f"{type(model).__name__} has no likelihood: it is scored by its samples")
+    values, dimensions = log_likelihoods(model, processor, examples, processes=asked.processes)
+    scores: dict[str, float] = {}
+    if LIKELIHOOD in names:
+        scores |= metrics.load(LIKELIHOOD).compute(predictions=values, dimensions=dimensions)
+    if STRANGE in names:
+        if asked.own is None:
+            raise UsageError("strange pictures are told from its own kind: give --data that it was not trained on")
+        own, _ = log_likelihoods(model, processor, asked.own, processes=asked.processes)
+        scores |= out_of_distribution(own, values)
+    return scores
 
 
 def _own(model: Any, asked: Asked) -> tuple[str, ...]:

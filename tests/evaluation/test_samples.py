@@ -134,10 +134,16 @@ def test_evaluate_finds_it_beside_the_model(finished):
     asked = {"limit": 20, "metrics": ["generation", "memorization"], "generation": {"num_images": 20}}
     row = hfmm.evaluate(finished, **asked)[-1]
     assert {"frechet_lenet5", "copied"} <= row["metrics"].keys()
-    assert row["how"] == "hfmm evaluate (num_images=20)"
+    assert row["how"] == "hfmm evaluate (num_images=20, metrics=generation+memorization)"
     named = hfmm.evaluate(finished, **asked | {"generation": {"num_images": 20, "features": finished / "features"}})[-1]
     assert named["metrics"] == row["metrics"]
-    assert named["how"] == "hfmm evaluate (num_images=20, features=features)"
+    assert named["how"] == "hfmm evaluate (num_images=20, features=features, metrics=generation+memorization)"
+
+
+def test_a_run_tells_other_pictures_from_its_own_kind(finished):
+    row = hfmm.evaluate(finished, data="scenes", limit=20, metrics=["out_of_distribution"])[-1]
+    assert row["metrics"].keys() == {"surprise_auroc", "atypicality_auroc"}
+    assert row["data"] == "scenes"
 
 
 def test_a_run_without_labels_or_with_a_poor_classifier_is_refused_first(tmp_path, finished):

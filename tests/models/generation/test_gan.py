@@ -1,12 +1,12 @@
-"""GAN: what the papers say, equation by equation; the shared contract comes from ModelTests."""
+"""GAN: its layers, sizes and gradients; the shared contract comes from ModelTests.
+
+The losses are tested in `tests/nn/test_adversarial.py`, the turns in `tests/training/test_adversarial.py`.
+"""
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from scipy.integrate import quad
-from scipy.stats import norm
 from torch import nn
 from torch.nn.functional import batch_norm, conv2d, conv_transpose2d, leaky_relu
 
@@ -14,9 +14,6 @@ import hfmm
 from hfmm import factory
 from hfmm.models.generation.gan.configuration_gan import GanConfig
 from hfmm.models.generation.gan.modeling_gan import GanDiscriminator, GanGenerator, GanModel, Maxout
-from hfmm.nn.adversarial import discriminator_loss, generator_loss
-from hfmm.training.objectives.adversarial import Adversarial
-from hfmm.training.objectives.base import StepContext
 from tests.testing import ModelTests, descend, seeded
 from tests.testing_pictures import DrawsPictures
 
@@ -86,76 +83,6 @@ class TestLinearGan(TestGan):
         return {"pixel_values": random(4, 1, 4, 4), "latents": random(4, 5, seed=1)}
 
 
-# The losses
-
-
-def test_losses_where_the_discriminator_says_one_half():
-    half = torch.zeros(7)
-    assert discriminator_loss(half, half).item() == pytest.approx(2 * math.log(2))
-    assert generator_loss(half).item() == pytest.approx(math.log(2))
-    assert generator_loss(half, saturating=True).item() == pytest.approx(-math.log(2))
-
-
-def test_losses_by_numpy():  # Eq. 1, and its two forms for G
-    real, fake = (3 * torch.randn(9, dtype=torch.double, generator=generator(seed)) for seed in (0, 1))
-    d_real, d_fake = (1 / (1 + np.exp(-logits.numpy())) for logits in (real, fake))
-    value = np.log(d_real).mean() + np.log(1 - d_fake).mean()
-    assert discriminator_loss(real, fake).item() == pytest.approx(-value)
-    assert generator_loss(fake).item() == pytest.approx(-np.log(d_fake).mean())
-    assert generator_loss(fake, saturating=True).item() == pytest.approx(np.log(1 - d_fake).mean())
-
-
-def test_gradients_of_both_forms_have_one_sign_and_different_scales():
-    logits = torch.linspace(-6, 6, 13, dtype=torch.double, requires_grad=True)
-    (plain,) = torch.autograd.grad(13 * generator_loss(logits), logits)
-    (saturating,) = torch.autograd.grad(13 * generator_loss(logits, saturating=True), logits)
-    torch.testing.assert_close(plain, -(1 - logits.sigmoid()))
-    torch.testing.assert_close(saturating, -logits.sigmoid())
-
-
-def test_smoothed_labels_move_the_optimum_of_the_real_side_alone():
-    real = torch.zeros(1, dtype=torch.double, requires_grad=True)
-    fake = torch.full((1,), -30.0, dtype=torch.double)
-    optimizer = torch.optim.SGD([real], lr=4)
-    for _ in range(200):
-        optimizer.zero_grad()
-        discriminator_loss(real, fake, real_label=0.9).backward()
-        optimizer.step()
-    assert real.sigmoid().item() == pytest.approx(0.9)
-    assert discriminator_loss(torch.full((1,), 30.0), fake).item() == pytest.approx(0, abs=1e-9)
-
-
-def value_of(discriminator, data, model):
-    """V(D, G) of densities on a line, integrated."""
-    return quad(lambda x: data(x) * math.log(discriminator(x)) + model(x) * math.log(1 - discriminator(x)), -12, 12)[0]
-
-
-def test_optimal_discriminator_and_its_value():  # proposition 1, and -log 4 + 2 JSD of theorem 1
-    data, model = norm(0.5, 1).pdf, norm(-0.7, 1.5).pdf
-
-    def best(x):
-        return data(x) / (data(x) + model(x))
-
-    def middle(x):
-        return (data(x) + model(x)) / 2
-
-    divergence = [quad(lambda x, p=p: p(x) * math.log(p(x) / middle(x)), -12, 12)[0] / 2 for p in (data, model)]
-    value = value_of(best, data, model)
-    assert value == pytest.approx(-math.log(4) + 2 * sum(divergence), abs=1e-6)
-    for change in (-0.1, 0.1):  # any other discriminator is worse
-        assert value_of(lambda x, c=change: best(x) + c * best(x) * (1 - best(x)), data, model) < value
-    assert value_of(lambda x: 0.5, data, data) == pytest.approx(-math.log(4))  # the equilibrium
-
-
-def test_loss_of_samples_is_the_integral():
-    noise = [np.random.default_rng(seed).normal(size=200_000) for seed in (0, 1)]
-    draws = noise[0] + 0.5, 1.5 * noise[1] - 0.7
-    log_ratio = [norm(0.5, 1).logpdf(x) - norm(-0.7, 1.5).logpdf(x) for x in draws]  # the logit of D*
-    data, model = norm(0.5, 1).pdf, norm(-0.7, 1.5).pdf
-    expected = -value_of(lambda x: data(x) / (data(x) + model(x)), data, model)
-    assert discriminator_loss(*map(torch.from_numpy, log_ratio)).item() == pytest.approx(expected, abs=0.01)
-
-
 # Who moves whom
 
 
@@ -172,95 +99,6 @@ def test_each_players_gradient_is_that_of_its_own_loss():
         for key, weight in getattr(model, name).named_parameters():
             torch.testing.assert_close(weight.grad, together[f"{name}.{key}"])
         assert expected.losses[name].isfinite()
-
-
-def turns_of(model, batch, **settings):
-    players = {"generator": model.generator, "discriminator": model.discriminator}
-    objective = Adversarial(players, {}, settings)
-    objective.prepare(None, None)
-    return objective.turns(batch, StepContext(0, generator(), lambda tensor: tensor, lambda module: module))
-
-
-def test_a_step_of_the_discriminator_leaves_the_generator_and_the_other_way_round():  # algorithm 1
-    model = tiny().train()
-    batch = {"pixel_values": random(6, 1, 8, 8)}
-    players = dict(model.named_children())
-    optimizers = {name: torch.optim.SGD(player.parameters(), lr=0.1) for name, player in players.items()}
-    order = []
-    for turn in turns_of(model, batch, discriminator_steps=3):
-        before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-        turn.loss.backward()
-        if turn.player == "discriminator":
-            assert all(weight.grad is None for weight in model.generator.parameters())
-        optimizers[turn.player].step()
-        model.zero_grad()
-        moved = [name for name, weight in model.named_parameters() if not torch.equal(before[name], weight)]
-        assert {name.partition(".")[0] for name in moved} == {turn.player}
-        order.append((turn.player, int(turn.count)))
-    assert order == [("discriminator", 2)] * 3 + [("generator", 2)]
-
-
-def test_turns_are_the_losses_of_the_model():
-    model = tiny()
-    pixel_values = random(4, 1, 8, 8)
-    with seeded(3):
-        latents = model.generator.draw_latents(4)
-    expected = model(pixel_values, latents=latents)
-    with seeded(3):
-        judging, drawing = turns_of(model, {"pixel_values": pixel_values})
-    torch.testing.assert_close(judging.loss, 4 * expected.losses["discriminator"])
-    torch.testing.assert_close(drawing.loss, 4 * expected.losses["generator"])
-    torch.testing.assert_close(judging.log["real"], expected.logits.sigmoid().sum())
-    torch.testing.assert_close(judging.log["fake"], expected.sample_logits.sigmoid().sum())
-    with seeded(3):
-        *_, minimax = turns_of(model, {"pixel_values": pixel_values}, loss="minimax")
-    torch.testing.assert_close(minimax.loss, 4 * generator_loss(expected.sample_logits, saturating=True))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"loss": "wasserstein"}, "unknown objective.loss 'wasserstein'"),
-        ({"discriminator_step": 2}, "did you mean 'discriminator_steps'"),
-        ({"discriminator_steps": 0}, "at least 1 is needed"),
-    ],
-)
-def test_settings_that_are_none_are_refused(settings, message):
-    with pytest.raises(hfmm.errors.UsageError, match=message):
-        next(turns_of(tiny(), {}, **settings))
-
-
-def test_a_ring_is_learned_until_the_discriminator_is_in_doubt():
-    """Eight points on a circle: samples come to lie on it, and D says about one half to both."""
-    torch.manual_seed(0)
-
-    class Line(nn.Sequential):
-        def draw_latents(self, count):
-            return torch.randn(count, 8)
-
-    drawer = Line(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
-    critic = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1), nn.Flatten(0))
-    objective = Adversarial({"generator": drawer, "discriminator": critic})
-    optimizers = {
-        name: torch.optim.Adam(player.parameters(), lr=1e-3, betas=(0.5, 0.999))
-        for name, player in objective.players.items()
-    }
-    context = StepContext(0, generator(), lambda tensor: tensor, lambda module: module)
-    doubts = []
-    for _ in range(1200):
-        angles = torch.randint(8, (128,)) * (math.pi / 4)
-        points = torch.stack([angles.cos(), angles.sin()], 1) + 0.05 * torch.randn(128, 2)
-        for turn in objective.turns({"pixel_values": points}, context):
-            turn.loss.backward()
-            optimizers[turn.player].step()
-            for optimizer in optimizers.values():
-                optimizer.zero_grad()
-            if turn.player == "discriminator":
-                doubts.append((turn.log["real"] / turn.count, turn.log["fake"] / turn.count))
-    real, fake = torch.tensor(doubts[-200:]).mean(0).tolist()
-    samples = drawer(drawer.draw_latents(1000))
-    assert 0.4 < fake <= real < 0.6
-    assert (samples.norm(dim=1) - 1).abs().mean() < 0.15
 
 
 # Layers, sizes, pictures, mistakes

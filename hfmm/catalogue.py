@@ -259,8 +259,8 @@ ROWS: tuple[Row, ...] = (
         processors=(("AutoProcessor", "ViltProcessor"), ("AutoImageProcessor", "ViltImageProcessorPil"),
                     ("AutoTokenizer", "BertTokenizer"))),
     # generation
-    Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm", EDITS + PICTURES + CLASSES,
-        ("S4:25",), "ready", (("AutoModel", "AutoencoderModel"),),
+    Row("autoencoder", "Autoencoder", "generation", 2006, "Hinton and Salakhutdinov", "hfmm",
+        EDITS + PICTURES + CLASSES, ("S4:25",), "ready", (("AutoModel", "AutoencoderModel"),),
         processors=(("AutoImageProcessor", "AutoencoderPictureProcessor"),), pipeline="AutoencoderPipeline"),
     Row("vae", "Variational autoencoder", "generation", 2014, "arXiv:1312.6114", "hfmm", PICTURES, ("S4:25", "S4:63"),
         "ready", (("AutoModel", "VaeModel"),), processors=(("AutoImageProcessor", "VaePictureProcessor"),),

@@ -1,7 +1,7 @@
 """Shows what codes are: `python scripts/latent_codes.py AUTOENCODER VAE SEVEN_BITS FILE.png`, three runs on `digits`.
 
-Test digits, the autoencoder's reconstructions, its pictures of codes at random, those of a variational autoencoder; and of
-each digit the code of seven bits that most of its test pictures have, as the segments of a display.
+Test digits, the autoencoder's reconstructions, its pictures of codes at random, those of a variational autoencoder; and
+of each digit the code of seven bits that most of its test pictures have, as the segments of a display.
 """
 
 import sys

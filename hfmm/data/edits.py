@@ -7,7 +7,7 @@ from hfmm.data.collate import PictureCollator
 
 
 class EditCollator(PictureCollator):
-    """Lets the processor worsen pictures, and make tensors of them (`pixel_values`) and of what they were (`labels`)."""
+    """Lets the processor worsen pictures, and make tensors of them, `pixel_values`, and of what they were, `labels`."""
 
     def __init__(self, processor: Any) -> None:
         """Take an image processor that is called with pictures, `with_labels`, `seeds` and `return_tensors`."""

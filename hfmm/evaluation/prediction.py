@@ -49,8 +49,7 @@ class Wanted:
 
 
 def predict(where: str | Path, wanted: Wanted, device: str = "cpu") -> Rows:
-    """Caption, classify, answer, search, segment, match, compare, encode or edit pictures, or draw some: what the task
-    is.
+    """Caption, classify, answer, search, segment, match, compare, encode or edit pictures, or draw: what the task is.
 
     Args:
         where: Run directory or repository.

@@ -29,6 +29,11 @@ THEN = {  # Auto class -> what one does with the model
         'outputs = model(**processor(picture, return_tensors="pt"))\n'
         "print(processor.post_process_semantic_segmentation(outputs, target_sizes=[picture.size[::-1]]))\n"
     ),
+    "AutoModelForImageToImage": (
+        'picture = Image.open("picture.jpg")\n'
+        'outputs = model(**processor(picture, return_tensors="pt"))\n'
+        'processor.post_process_image_to_image(outputs, [picture])[0].save("made.png")\n'
+    ),
 }
 
 CALLED = {  # task -> how a diffusers pipeline is called

@@ -21,6 +21,8 @@ APPS = {  # by task
     "image-text-retrieval": "retrieval",
     "zero-shot-image-classification": "retrieval",
     "unconditional-image-generation": "generation",
+    "text-to-image": "generation",
+    "image-to-image": "generation",
 }
 SHARED = "shared"  # the folder of what several apps use
 PARTS = "parts"  # the package of a published app that holds the modules of ours which it needs

@@ -65,7 +65,9 @@ class Reconstruction(InMemoryMetric):
                 raise DataError(f"prediction {number} has {sizes[0]} values but its reference {sizes[1]}")
             both = [inner(picture, channel, border, number) for picture in (said, truth)]
             found.append((psnr(*both), ssim(*both)))
-        return {name: fsum(values) / len(values) for name, values in zip(self.keys, zip(*found, strict=True), strict=True)}
+        return {
+            name: fsum(values) / len(values) for name, values in zip(self.keys, zip(*found, strict=True), strict=True)
+        }
 
 
 def read(given: Any, what: str) -> NDArray[np.uint8]:

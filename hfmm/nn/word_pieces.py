@@ -7,6 +7,7 @@ saved processor loads anywhere.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from string import ascii_lowercase, digits
+from typing import Any
 
 from transformers import BertTokenizer, ViltImageProcessorPil, ViltProcessor
 
@@ -67,11 +68,12 @@ def word_piece_processor(  # noqa: PLR0913  settings of a preset
         max_words: See [`word_piece_tokenizer`].
         vocab_size: See [`word_piece_tokenizer`].
     """
-    image_processor = ViltImageProcessorPil(
-        size={"shortest_edge": image_size},
-        crop_size={"height": image_size, "width": image_size},  # what readers of pictures may shrink them to
-        size_divisor=size_divisor,
-        image_mean=list(image_mean),
-        image_std=list(image_std),
-    )
+    settings: dict[str, Any] = {
+        "size": {"shortest_edge": image_size},
+        "crop_size": {"height": image_size, "width": image_size},  # what readers of pictures may shrink them to
+        "size_divisor": size_divisor,
+        "image_mean": list(image_mean),
+        "image_std": list(image_std),
+    }
+    image_processor = ViltImageProcessorPil(**settings)
     return ViltProcessor(image_processor, word_piece_tokenizer(captions, max_length, min_count, max_words, vocab_size))

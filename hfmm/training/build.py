@@ -12,15 +12,15 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel
 
 from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data.collate import Collator
-from hfmm.data.columns import attribute_names, class_names, require
+from hfmm.data.columns import require
 from hfmm.data.examples import Examples
 from hfmm.data.identities import Identities
-from hfmm.data.questions import Answered, answers_of
+from hfmm.data.questions import Answered
 from hfmm.data.splits import without_classes
 from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
@@ -31,15 +31,8 @@ from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import LoraSection, Recipe
+from hfmm.training.sizes import corpus_of, sizes_of
 from hfmm.training.start import check_same, take_part
-
-WITH_CLASSES = (  # tasks of which a model has an output a class
-    "image-classification",
-    "object-detection",
-    "image-segmentation",
-    "visual-question-answering",
-    "zero-shot-image-classification",
-)
 
 
 @dataclass
@@ -150,7 +143,8 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     torch.manual_seed(recipe.seed)
     model, processor = _model_and_processor(recipe, row, kind.head or row.auto[0][0], examples)
     if material.answers:
-        examples = Answered(examples, list(model.config.id2label.values()))
+        names: Any = model.config.id2label
+        examples = Answered(examples, list(names.values()))
     if isinstance(model, PreTrainedModel):
         set_attention(model, accelerator.device)
     model = _with_lora(model, recipe.lora, recipe.init_from)
@@ -180,41 +174,12 @@ def task_of(recipe: Recipe, row: Row) -> str:
     return recipe.task or row.tasks[0]
 
 
-def _sizes(row: Row, task: str, processor: Any, examples: Examples) -> dict[str, Any]:
-    """What the data decide of a model: the number of words, or the names of the classes and of attributes."""
-    sizes: dict[str, Any] = {}
-    if isinstance(processor, ProcessorMixin) and row.origin == "diffusers":
-        sizes = {"tokenizer": processor.tokenizer}
-    elif isinstance(processor, ProcessorMixin):
-        sizes = dict(factory.word_sizes(factory.config_class(row), processor.tokenizer))
-    if task not in WITH_CLASSES:
-        return sizes
-    names = answers_of(examples) if material_of(task).answers else class_names(examples)
-    sizes |= {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
-    if "id2attribute" in factory.config_class(row).__dataclass_fields__:
-        sizes["id2attribute"] = dict(enumerate(attribute_names(examples)))
-    return sizes
-
-
 def _held_out(recipe: Recipe) -> Examples:
     """The first `evaluation.size` examples of the evaluation's split."""
     section = recipe.evaluation
     options = {**recipe.data.options, **section.options}
     examples = data.load(recipe.data.name, split=section.split, columns=recipe.data.columns or None, **options)
     return examples.select(range(min(section.size, len(examples))))
-
-
-def _corpus(recipe: Recipe, examples: Examples) -> list[str] | None:
-    """Captions or questions that a vocabulary is built from, else the names of classes; None for scenes, whose grammar
-    it is.
-    """
-    if recipe.data.name.split(":")[0] == "scenes":
-        return None
-    if "question" in examples.features:
-        return list(examples.column("question"))
-    if "captions" not in examples.features:
-        return list(examples.label_names) if examples.label_names else None
-    return [caption for captions in examples.column("captions") for caption in captions]
 
 
 def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples) -> tuple[PreTrainedModel, Any]:
@@ -230,10 +195,12 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
         kind = factory.module_class(row, auto)
         if isinstance(start.model, kind):
             return start.model, start.processor
-        sizes = _sizes(row, row.tasks[0], start.processor, examples)
+        sizes = sizes_of(row, row.tasks[0], start.processor, examples)
         return kind.from_pretrained(start.where, **sizes), start.processor
-    processor = factory.create_processor(row.name, recipe.preset, _corpus(recipe, examples), **recipe.processor)
-    sizes = _sizes(row, row.tasks[0], processor, examples)
+    processor = factory.create_processor(
+        row.name, recipe.preset, corpus_of(recipe.data.name, examples), **recipe.processor
+    )
+    sizes = sizes_of(row, row.tasks[0], processor, examples)
     model = factory.create_module(row.name, recipe.preset, auto, **factory.merged(sizes, recipe.model))
     if start is not None:
         take_part(start, model)

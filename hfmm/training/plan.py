@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hfmm.factory import ready_row
+from hfmm.training.batches import loader
 from hfmm.training.build import Built, build, make_accelerator
 from hfmm.training.flags import recipe_of
 from hfmm.training.objectives.base import Fit
 from hfmm.training.optim import set_training
 from hfmm.training.parts import parts_table
-from hfmm.training.run import loader
 
 STEPS = 3  # the first is not timed
 

@@ -108,10 +108,7 @@ class LoggingSection:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run. `name` is its file's, `task` one of the architecture's, by default the first.
-
-    `first` is a recipe that is trained before, in the folder `first` of the run, unless `init_from` names a run.
-    """
+    """Everything that decides a run. `name` is its file's, `task` one of the architecture's, by default the first."""
 
     architecture: str
     name: str = "default"
@@ -129,7 +126,7 @@ class Recipe:
     seed: int = 0
     max_steps: int = 1000
     accumulation: int = 1
-    first: str | None = None
+    first: str | None = None  # a recipe to train before, in the folder `first` of the run, unless `init_from` is given
     init_from: str | None = None
     frozen: dict[str, str] = field(default_factory=dict)
 

@@ -12,16 +12,15 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from hfmm import evaluation
-from hfmm.data.keyed import KeyedExamples, StepSampler
 from hfmm.device import hardware
 from hfmm.errors import InterruptedRun, ResourceError
-from hfmm.factory import picture_size, ready_row
+from hfmm.factory import ready_row
 from hfmm.loading import Loaded, load
 from hfmm.results import add_result
 from hfmm.training import features, pictures
+from hfmm.training.batches import loader
 from hfmm.training.build import Built, build, make_accelerator, task_of
 from hfmm.training.flags import default_directory, recipe_of
 from hfmm.training.journal import Journal, rewind, talk
@@ -127,37 +126,6 @@ def train(
     built.accelerator.end_training()
     talk(f"finished {directory.path} ({progress.seconds:.0f} s of training)", quiet)
     return Run(directory.path, progress.scores)
-
-
-def loader(built: Built, first_step: int) -> DataLoader[Any]:
-    """Batches of this process from a step on, a pure function of the seed."""
-    recipe, accelerator = built.recipe, built.accelerator
-    collator, examples = built.collator, built.examples.sized(*picture_size(built.processor))
-    keyed = KeyedExamples(examples, collator.draw, recipe.seed, recipe.data.on_bad_example)
-    sampler = StepSampler(
-        len(built.examples),
-        recipe.data.batch_size,
-        recipe.seed,
-        start_step=first_step,
-        num_steps=recipe.max_steps - first_step,
-        num_processes=accelerator.num_processes,
-        process_index=accelerator.process_index,
-        accumulation=recipe.accumulation,
-    )
-    return DataLoader(
-        keyed,
-        batch_sampler=sampler,
-        collate_fn=collator,
-        num_workers=recipe.data.workers,
-        worker_init_fn=_ignore_signals if recipe.data.workers else None,
-        prefetch_factor=4 if recipe.data.workers else None,
-    )
-
-
-def _ignore_signals(worker: int) -> None:
-    """Let the main process decide when a run stops."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _advance(built: Built, directory: RunDirectory, progress: Progress, stop: list[int], quiet: bool) -> None:

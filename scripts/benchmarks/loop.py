@@ -16,10 +16,10 @@ import torch
 
 from hfmm.device import hardware
 from hfmm.nn.captioning import IGNORED
+from hfmm.training.batches import loader
 from hfmm.training.build import Built, build, make_accelerator
 from hfmm.training.flags import recipe_of
 from hfmm.training.optim import set_training
-from hfmm.training.run import loader
 
 ROUNDS, STEPS = 12, 10
 

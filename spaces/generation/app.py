@@ -1,4 +1,5 @@
-"""Generation: new pictures, several models on the same seed, the way from one picture to another, and changed pictures.
+"""Generation: new pictures of noise or words, several models on the same seed, the way from one picture to another,
+changed pictures, and pictures that are made of pictures.
 
 Published, it runs with gradio, diffusers and transformers alone; in a checkout it imports hfmm. The models are named in
 `models.json` beside this file, or in the environment variable HFMM_MODELS: repositories (`user/name`, or
@@ -8,7 +9,7 @@ repository must then be pinned to a commit.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,19 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))  # a publis
 
 import gradio as gr  # after the lines above, which it and the others need
 import serving
-from generation import Maker, draw, edit, entry, interpolate, load
-from PIL import Image
+from generation import Maker, entry, load
 from serving import MAX_RUNNING, by_name, serve
-from uploads import given, guarded, guarded_several, refusal, told
+from studio import HIGHEST_SEED, LONGEST, MOST, Studio
+from uploads import guarded, guarded_several
 
 __all__ = ["build", "entry", "launch"]  # what `hfmm demo` takes
 
-MOST = 16  # pictures that are drawn at once
 UPLOADS = 32  # pictures of an attribute
-HIGHEST_SEED = 2**31 - 1
 HERE = Path(__file__).resolve().parent
 EXAMPLES = sorted((HERE / "examples").glob("*.png"))
 LIMITS = {"concurrency_limit": MAX_RUNNING, "concurrency_id": "generation"}
 LEAD = """# {title}
-New pictures out of noise; what lies between two of them; and a picture with more or less of what others have."""
+Out of noise, of words, between two others, or of a picture that lacks something."""
 CSS = """
 .strip .grid-wrap { min-height: 0; max-height: none; overflow: visible; padding-top: 1.8rem }
 .strip .thumbnail-item { aspect-ratio: auto; height: auto; background: none }
@@ -43,125 +42,75 @@ CSS = """
   .strip .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) }
 }
 """
-Shown = list[tuple[Image.Image, str]]
-Uploads = list[tuple[str, Image.Image]]
 
 
-class Desk:
-    """What visitors and programs can ask for. The docstrings are what the API and MCP clients read.
-
-    Args:
-        makers: By name.
-    """
-
-    def __init__(self, makers: Mapping[str, Maker]) -> None:
-        self.makers = makers
-
-    def sample(self, models: list[str], count: float, seed: float) -> Shown:
-        """Draw new pictures with one model or several, all from the same seed.
-
-        Args:
-            models: Names of the models.
-            count: Pictures of each, 1 to 16.
-            seed: Of the noise; the same seed draws the same pictures.
-
-        Returns:
-            The pictures, those of a model together, with its name at the first.
-        """
-        if not models:
-            raise refusal("Choose a model first.")
-        if not 1 <= count <= MOST:
-            raise refusal(f"This draws 1 to {MOST} pictures at once.")
-        with told():
-            drawn = [(name, draw(self._maker(name), int(count), within(seed))) for name in models]
-        return [(picture, "" if row else name) for name, pictures in drawn for row, picture in enumerate(pictures)]
-
-    def interpolate(
-        self, first: Image.Image | None, second: Image.Image | None, model: str, seed: float = 0
-    ) -> list[Image.Image]:
-        """Show the way from one picture to another through the codes that a model makes of them.
-
-        Args:
-            first: An uploaded file of at most 5 MB; without one the model draws it.
-            second: The same.
-            model: Name of the model.
-            seed: Of what the model draws.
-
-        Returns:
-            The pictures on the way, both ends as the model gives them back.
-        """
-        maker = self._maker(model)
-        with told():
-            drawn = draw(maker, 2, within(seed))
-            return interpolate(maker, first or drawn[0], second or drawn[1])
-
-    def edit(
-        self, picture: Image.Image | None, having: Uploads, lacking: Uploads, model: str, strength: float = 1
-    ) -> Shown:
-        """Give a picture less and more of what some pictures have and others lack.
-
-        Args:
-            picture: An uploaded file of at most 5 MB.
-            having: Uploaded files, 1 to 32.
-            lacking: Uploaded files, 1 to 32.
-            model: Name of the model.
-            strength: Times the mean difference of their codes, at most.
-
-        Returns:
-            The picture, less to more, with how much was added.
-        """
-        if not having or not lacking:
-            raise refusal("Upload pictures that have it and pictures that lack it first, or take the example.")
-        groups = ([each for _, each in group] for group in (having, lacking))
-        with told():
-            changed = edit(self._maker(model), given(picture), *groups, strength)
-        return [(each, f"{added:+.1f}") for each, added in changed]
-
-    def _maker(self, name: str) -> Maker:
-        if name not in self.makers:
-            raise refusal(f"There is no model '{name}': known are {', '.join(self.makers)}.")
-        return self.makers[name]
-
-
-def within(seed: float) -> int:
-    """A seed that torch takes."""
-    if seed is None or not 0 <= seed <= HIGHEST_SEED:
-        raise refusal(f"A seed is a number from 0 to {HIGHEST_SEED}.")
-    return int(seed)
-
-
-def build(makers: Sequence[Maker], title: str = "Draw pictures") -> gr.Blocks:
-    """The page; without a model that makes codes of pictures it has one tab.
+def build(makers: Sequence[Maker], title: str = "Make pictures") -> gr.Blocks:
+    """The page, with a tab for each kind of thing that one of the models can do.
 
     Args:
         makers: One or more.
         title: Its heading.
     """
     named = by_name(makers)
-    desk, coded = Desk(named), [name for name, maker in named.items() if maker.has_codes]
+    studio = Studio(named)
+    tabs: list[tuple[Callable[[Studio, list[str]], None], Callable[[Maker], bool]]] = [
+        (sample_tab, lambda maker: maker.draws),
+        (say_tab, lambda maker: maker.reads),
+        (interpolate_tab, lambda maker: maker.has_codes),
+        (edit_tab, lambda maker: maker.has_codes),
+        (mend_tab, lambda maker: maker.edits),
+    ]
     with serving.page(title) as demo:
         gr.Markdown(LEAD.format(title=title))
         with gr.Tabs():
-            sample_tab(desk, list(named))
-            if coded:
-                interpolate_tab(desk, coded)
-                edit_tab(desk, coded)
+            for tab, can in tabs:
+                names = [name for name, maker in named.items() if can(maker)]
+                if names:
+                    tab(studio, names)
     return serving.queued(demo)
 
 
-def sample_tab(desk: Desk, names: list[str]) -> None:
+def sample_tab(studio: Studio, names: list[str]) -> None:
     """New pictures, several models on the same seed."""
     with gr.Tab("Draw", id="draw"):
-        with gr.Row():
-            models = gr.CheckboxGroup(names, value=names, label="Models", elem_id="makers", min_width=280)
-            count = gr.Slider(1, MOST, value=8, step=1, label="Pictures of each", elem_id="count", min_width=280)
-            seed = seed_input("seed")
+        chosen = drawing_inputs(names, "draw")
         ask = gr.Button("Draw", variant="primary", elem_id="ask_draw")
         drawn = strip("Drawn", "drawn", columns=8)
-        ask.click(desk.sample, [models, count, seed], drawn, api_name="sample", **LIMITS)
+        ask.click(studio.sample, chosen, drawn, api_name="sample", **LIMITS)
 
 
-def interpolate_tab(desk: Desk, names: list[str]) -> None:
+def say_tab(studio: Studio, names: list[str]) -> None:
+    """Pictures of a text."""
+    with gr.Tab("Say", id="say"):
+        words = gr.Textbox(label="What to draw", max_length=LONGEST, elem_id="words")
+        chosen = drawing_inputs(names, "say")
+        ask = gr.Button("Draw", variant="primary", elem_id="ask_say")
+        drawn = strip("Drawn", "said", columns=8)
+        ask.click(studio.say, [words, *chosen], drawn, api_name="say", **LIMITS)
+
+
+def drawing_inputs(names: list[str], tab: str) -> list[Any]:
+    """Where a visitor chooses models, how many pictures, and the seed."""
+    with gr.Row():
+        return [
+            gr.CheckboxGroup(names, value=names, label="Models", elem_id=f"makers_{tab}", min_width=280),
+            gr.Slider(1, MOST, value=8, step=1, label="Pictures of each", elem_id=f"count_{tab}", min_width=280),
+            seed_input(f"seed_{tab}"),
+        ]
+
+
+def mend_tab(studio: Studio, names: list[str]) -> None:
+    """A picture that is made of a picture."""
+    with gr.Tab("Mend", id="mend"):
+        gr.Markdown("The model is given less than the picture: its gray, its small copy or its code.")
+        picture = picture_input("Picture", "broken")
+        model = gr.Dropdown(names, value=names[0], label="Model", elem_id="mender")
+        ask = gr.Button("Mend", variant="primary", elem_id="ask_mend")
+        mended = strip("Given, mended, and the picture", "mended", columns=4)
+        ask.click(studio.mend, [picture, model], mended, api_name="mend", **LIMITS)
+
+
+def interpolate_tab(studio: Studio, names: list[str]) -> None:
     """The way from one picture to another."""
     with gr.Tab("Between", id="between"):
         gr.Markdown("Upload two pictures, or none: then the model draws them.")
@@ -172,10 +121,10 @@ def interpolate_tab(desk: Desk, names: list[str]) -> None:
             seed = seed_input("seed_between")
         ask = gr.Button("Go", variant="primary", elem_id="ask_between")
         way = strip("On the way", "way", columns=7)
-        ask.click(desk.interpolate, [first, second, model, seed], way, api_name="interpolate", **LIMITS)
+        ask.click(studio.interpolate, [first, second, model, seed], way, api_name="interpolate", **LIMITS)
 
 
-def edit_tab(desk: Desk, names: list[str]) -> None:
+def edit_tab(studio: Studio, names: list[str]) -> None:
     """A picture with less or more of what others have."""
     with gr.Tab("Change", id="change"):
         with gr.Row():
@@ -194,7 +143,7 @@ def edit_tab(desk: Desk, names: list[str]) -> None:
                 example_labels=["A one that becomes a seven"],
                 api_visibility="private",
             )
-        ask.click(desk.edit, [picture, having, lacking, model, strength], changed, api_name="edit", **LIMITS)
+        ask.click(studio.edit, [picture, having, lacking, model, strength], changed, api_name="edit", **LIMITS)
 
 
 def picture_input(label: str, elem_id: str) -> gr.Image:

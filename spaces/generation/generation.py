@@ -1,18 +1,21 @@
-"""Generators: loading them, and pictures that they draw, put between two others, or change."""
+"""Models that make pictures: loading them, and pictures that they draw, put between two others, change or mend."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
 from PIL import Image
 from serving import name_of, place, titled
 from torch import Tensor
-from transformers import AutoImageProcessor
+from transformers import AutoImageProcessor, AutoModelForImageToImage
+from transformers.utils import cached_file
 
 from hfmm.errors import UsageError
 from hfmm.explanation.drawing import pictures_of
+from hfmm.explanation.editing import edit as edit_picture
 from hfmm.explanation.latents import Code, Encodes, along, between, decode, encode, mean_difference
 from hfmm.explanation.media import enlarged
 
@@ -20,62 +23,117 @@ SIDE = 160  # pixels of a shown picture
 BETWEEN = 7  # pictures from one to another
 STRENGTHS = torch.linspace(-1, 1, 5)  # times what a visitor asks for
 DENOISING = 50  # steps from noise to a picture
+GUIDANCE = 3.0  # towards the text
+LARGE = 320  # pixels of a picture that was mended
+KIND = re.compile(r"(?<=[a-z])(?=[A-Z])")  # where a name has a space
 
 
 class Denoiser:
-    """A pipeline of diffusers that draws pictures out of noise, asked as the other models are."""
+    """A pipeline of diffusers that draws pictures out of noise, or of words, asked as the other models are."""
 
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline
         pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
         pipeline.set_progress_bar_config(disable=True)
 
-    def generate_images(self, num_images: int, generator: torch.Generator) -> Tensor:
-        """(B, C, H, W), in [0, 1]."""
-        drawn = self.pipeline(num_images, generator=generator, num_inference_steps=DENOISING, output_type="np")
+    def generate_images(self, num_images: int, generator: torch.Generator, **options: Any) -> Tensor:
+        """(B, C, H, W), in [0, 1]; of `prompts`, B texts, where the pipeline reads any."""
+        asked = {"batch_size": num_images} if "prompts" not in options else {"prompt": options.pop("prompts")}
+        steps = {"num_inference_steps": DENOISING, "output_type": "np"}
+        drawn = self.pipeline(**asked, **steps, **options, generator=generator)
         return torch.from_numpy(drawn.images).permute(0, 3, 1, 2)  # B C H W
 
 
 @dataclass(frozen=True)
 class Maker:
-    """A model that draws pictures, in evaluation mode.
+    """A model that makes pictures, in evaluation mode.
 
     Attributes:
         name: What people choose it by.
-        model: With `generate_images(count, generator=...)`.
+        model: With `generate_images(count, generator=...)`, or one that makes a picture of a picture.
         processor: Its image processor; None where it takes no pictures.
+        reads: Whether it draws what a text says.
     """
 
     name: str
     model: Any
     processor: Any = None
+    reads: bool = False
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws pictures out of noise alone."""
+        return isinstance(self.model, Draws) and not self.reads
 
     @property
     def has_codes(self) -> bool:
         """Whether it makes codes of pictures, and pictures of codes."""
         return self.processor is not None and isinstance(self.model, Encodes)
 
+    @property
+    def edits(self) -> bool:
+        """Whether it makes a picture of a picture."""
+        return hasattr(self.processor, "post_process_image_to_image")
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A model that draws pictures."""
+
+    def generate_images(self, num_images: int, generator: torch.Generator) -> Tensor:
+        """(B, C, H, W), in [0, 1]."""
+        ...
+
 
 def load(where: str, own_code: bool) -> Maker:
-    """Load a pipeline, from safetensors only; see `serving.place`."""
+    """Load a pipeline, or a model that makes a picture of a picture, from safetensors only; see `serving.place`."""
     name, options = place(where, own_code)
+    index = cached_file(
+        name, "model_index.json", revision=options["revision"], _raise_exceptions_for_missing_entries=False
+    )
+    if index is None:
+        model = AutoModelForImageToImage.from_pretrained(name, use_safetensors=True, **options)
+        return entry(model.eval(), AutoImageProcessor.from_pretrained(name, **options), name)
     pipeline = DiffusionPipeline.from_pretrained(name, use_safetensors=True, **options)
     if "model" in pipeline.components:
         return entry(pipeline.model.eval(), AutoImageProcessor.from_pretrained(name, **options), name)
-    return Maker(titled(type(pipeline).__name__.removesuffix("Pipeline").lower(), name), Denoiser(pipeline))
+    return of_pipeline(pipeline, Denoiser(pipeline), name)
 
 
 def entry(model: Any, processor: Any, where: str) -> Maker:
     """A model named after its architecture and place."""
     if hasattr(model, "pipeline"):  # diffusers' parts as one module
-        return Maker(titled(type(model.pipeline).__name__.removesuffix("Pipeline").lower(), where), model)
+        return of_pipeline(model.pipeline, model, where)
     return Maker(name_of(model, where), model, processor)
 
 
-def draw(maker: Maker, count: int, seed: int) -> list[Image.Image]:
-    """New pictures, a function of the seed."""
+def of_pipeline(pipeline: Any, model: Any, where: str) -> Maker:
+    """A model over a pipeline of diffusers, named after its kind and place."""
+    kind = KIND.sub(" ", type(pipeline).__name__.removesuffix("Pipeline")).lower()
+    return Maker(titled(kind, where), model, reads="tokenizer" in pipeline.components)
+
+
+def draw(maker: Maker, count: int, seed: int, text: str | None = None) -> list[Image.Image]:
+    """New pictures, a function of the seed, and of a text where the model reads any."""
+    said = {} if text is None else {"prompts": [text] * count, "guidance_scale": GUIDANCE}
     with torch.inference_mode():
-        return shown(maker.model.generate_images(count, generator=torch.Generator().manual_seed(seed)))
+        return shown(maker.model.generate_images(count, generator=torch.Generator().manual_seed(seed), **said))
+
+
+def mend(maker: Maker, picture: Image.Image) -> list[tuple[Image.Image, str]]:
+    """What a model makes of a picture, beside the picture; of a worsened one where it undoes that.
+
+    Raises:
+        UsageError: The picture is too small.
+    """
+    try:
+        given = maker.processor.worsened([picture])
+        plain = maker.processor.plain(given) if maker.processor.baseline else []
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    panels = [(given[0], "given"), *((each, maker.processor.baseline) for each in plain)]
+    panels += [(edit_picture(maker.model, maker.processor, given)[0], "the model"), (picture, "the picture")]
+    return [(enlarged(each, LARGE, LARGE), said) for each, said in panels]
 
 
 def code_of(maker: Maker, pictures: Sequence[Image.Image]) -> Code:

@@ -16,7 +16,7 @@ from tests.testing import seeded
 
 NAMES = ("show_attend_tell", "show_and_tell")
 VISION = ("vit", "lenet5", "yolo", "segformer", "clip_vision_model")
-GENERATORS = ("vae", "glow", "pixelcnn")
+GENERATORS = ("vae", "glow", "pixelcnn", "super_resolution")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -85,7 +85,7 @@ def retrieval_address(files, uploads):
 
 @pytest.fixture(scope="session")
 def generation_address(uploads):
-    """The generation app, running with random models with and without codes of pictures."""
+    """The generation app, running with random models that can do different things."""
     app = demo.import_app(folder_of("generation"))
     with seeded():
         makers = [app.entry(hfmm.create_model(name).eval(), hfmm.create_processor(name), name) for name in GENERATORS]

@@ -53,3 +53,13 @@ def test_a_person_changes_a_picture(page):
     assert "+1.0" in page.all("#changed")[0].text
     assert page.fits()
     assert page.errors() == []
+
+
+def test_a_person_has_a_picture_mended(page, files):
+    page.open_tab("Mend", "#ask_mend")
+    page.upload(files / "scene.png", to="broken")
+    page.wait(lambda: page.loaded("#broken img"))
+    page.click("#ask_mend")
+    page.wait(lambda: page.loaded("#mended img") == 4)
+    assert page.fits()
+    assert page.errors() == []

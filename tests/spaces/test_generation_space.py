@@ -11,7 +11,7 @@ from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from PIL import Image
 
 import hfmm
-from hfmm import catalogue
+from hfmm import catalogue, factory
 from hfmm.cli import demo
 from hfmm.explanation.latents import along, between, decode, encode, mean_difference
 from hfmm.hub.pipelines import write_index
@@ -24,6 +24,7 @@ if find_spec("gradio") is None:
 APP = folder_of("generation")
 SEVENS, ONES = (sorted((APP / "examples").glob(f"{name}_*.png")) for name in ("seven", "one"))
 VAE, GLOW, PIXELCNN = (f"{name} ({name})" for name in ("vae", "glow", "pixelcnn"))
+ENLARGER = "super resolution (super_resolution)"
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,12 @@ def ask(client):
         return handle_file(str(what)) if isinstance(what, os.PathLike) else what
 
     return lambda endpoint, *given: client.predict(*map(sent, given), api_name=endpoint)
+
+
+def generation():
+    """The app's module of models."""
+    demo.import_app(APP)
+    return sys.modules["generation"]
 
 
 def opened(found):
@@ -76,6 +83,28 @@ def test_a_picture_is_changed_by_more_and_less_of_a_difference(ask):
     assert opened(changed)[2] == unchanged[0]
 
 
+def test_a_picture_is_mended_beside_what_needs_no_model(ask, files):
+    shown = ask("/mend", files / "scene.png", ENLARGER)
+    assert [each["caption"] for each in shown] == ["given", "bicubic", "the model", "the picture"]
+    sizes = [Image.open(each["image"]).size for each in shown]
+    assert set(sizes[1:]) == {(320, 320)}
+
+
+def test_words_are_drawn():
+    app = demo.import_app(APP)
+    with seeded():
+        model = factory.create_module("latent_diffusion").eval()
+    maker = app.entry(model, None, "runs/latent")
+    assert (maker.name, maker.reads, maker.draws) == ("stable diffusion (runs/latent)", True, False)
+    first, again, other = (
+        generation().draw(maker, 1, 0, words)[0] for words in ("a red circle", "a red circle", "a blue star")
+    )
+    assert first.tobytes() == again.tobytes() != other.tobytes()
+    names = {function.api_name for function in app.build([maker]).fns.values()}
+    assert "say" in names
+    assert not {"sample", "interpolate", "edit", "mend"} & names
+
+
 @pytest.mark.parametrize("name", ["vae", "glow"])
 def test_codes_of_every_kind_move_alike(name):
     with seeded():
@@ -97,6 +126,7 @@ def test_codes_of_every_kind_move_alike(name):
         ("/sample", [[], 3, 0], "Choose a model first"),
         ("/sample", [[VAE], 17, 0], "16"),
         ("/sample", [[VAE], 3, -1], "number from 0|[Mm]inimum"),
+        ("/mend", [None, ENLARGER], "Upload a picture first"),
         ("/interpolate", [ONES[0], ONES[1], "vae", 0], "not in the list|There is no model 'vae'"),
         ("/edit", [None, ONES[:1], ONES[:1], VAE, 1], "Upload a picture first"),
         ("/edit", [ONES[0], [], ONES[:1], VAE, 1], "Upload pictures that have it"),
@@ -114,8 +144,10 @@ def test_a_model_without_codes_is_offered_where_it_can_answer_only(generation_ad
     assert not pixelcnn.has_codes
     names = {function.api_name for function in app.build([pixelcnn]).fns.values()}
     assert "sample" in names
-    assert not {"interpolate", "edit"} & names
-    assert APPS["unconditional-image-generation"] == "generation"
+    assert not {"say", "interpolate", "edit", "mend"} & names
+    assert {APPS[name] for name in ("unconditional-image-generation", "text-to-image", "image-to-image")} == {
+        "generation"
+    }
 
 
 def save_denoiser(folder):
@@ -139,9 +171,11 @@ def test_a_pipeline_of_diffusers_draws_too(generation_address, tmp_path):
     app = demo.import_app(APP)
     maker = app.load(str(tmp_path / "noise"), own_code=False)
     assert (maker.name, maker.has_codes) == ("ddpm (noise)", False)
-    pictures = app.draw(maker, 2, seed=0)
+    pictures = generation().draw(maker, 2, seed=0)
     assert [picture.size for picture in pictures] == [(160, 160)] * 2
-    assert [picture.tobytes() for picture in pictures] == [picture.tobytes() for picture in app.draw(maker, 2, seed=0)]
+    assert [picture.tobytes() for picture in pictures] == [
+        picture.tobytes() for picture in generation().draw(maker, 2, seed=0)
+    ]
 
 
 def test_published_with_its_space_it_runs_where_hfmm_is_not_installed(generation_address, tmp_path):
@@ -155,13 +189,13 @@ def test_published_with_its_space_it_runs_where_hfmm_is_not_installed(generation
 import sys
 sys.modules["hfmm"] = None  # importing it raises
 sys.path.insert(0, "")
-import app
+import app, generation
 from PIL import Image
 names, own_code = app.wanted()
 makers = [app.load(names[0], own_code), app.load(sys.argv[1], False)]
 app.build(makers)
 pictures = [Image.open(path).convert("RGB") for path in sys.argv[2:]]
-print(*(len(app.draw(maker, 2, 0)) for maker in makers), len(app.interpolate(makers[0], *pictures)))
+print(*(len(generation.draw(maker, 2, 0)) for maker in makers), len(generation.interpolate(makers[0], *pictures)))
 """
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "noise", SEVENS[0], ONES[0]],

@@ -15,7 +15,7 @@ class Editing(Objective):
     """Come close to the picture that should come out; the model's `forward` holds the loss, a mean over pictures."""
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
-        """One turn: the summed loss over the batch's pictures; a model that gives back what it is given has no labels."""
+        """One turn: the summed loss over the batch's pictures; what should come back as it was has no labels."""
         given = {name: batch[name] for name in ("pixel_values", "labels") if name in batch}
         output = self.players["model"](**given)
         pictures = torch.tensor(len(given["pixel_values"]), device=given["pixel_values"].device)

@@ -1,14 +1,12 @@
-"""ViLBERT's two streams: order of layers, co-attention, masking, and parity with the equations written again."""
+"""ViLBERT's two streams: order of layers, co-attention, padding, fusion and losses."""
 
 import math
 
-import pytest
 import torch
-from torch.nn.functional import cross_entropy, gelu, layer_norm, linear
+from torch.nn.functional import cross_entropy
 from transformers import BertModel
 
 from hfmm.models.alignment.vilbert.modeling_vilbert import (
-    WHOLE,
     VilbertForImageAndTextRetrieval,
     VilbertForPreTraining,
     VilbertForQuestionAnswering,
@@ -16,14 +14,8 @@ from hfmm.models.alignment.vilbert.modeling_vilbert import (
     alignment_scores,
     masked_region_loss,
 )
-from hfmm.nn.masking import mask_regions, mask_words
-from tests.models.alignment.tiny_vilbert import CLASSES, FEATURES, config, model, regions, words
-from tests.testing import seeded
-
-
-def everything():
-    return {**words(), **regions()}
-
+from hfmm.models.alignment.vilbert.streams_vilbert import WHOLE
+from tests.models.alignment.tiny_vilbert import CLASSES, FEATURES, config, everything, model, regions, words
 
 # Order and co-attention
 
@@ -237,131 +229,3 @@ def test_answers_are_scored_by_the_binary_cross_entropy_of_all():
     probabilities = output.logits.sigmoid()
     by_hand = -(labels * probabilities.log() + (1 - labels) * (1 - probabilities).log()).sum(1).mean()
     torch.testing.assert_close(output.loss, by_hand)
-
-
-# Masking
-
-DRAWS = 100_000
-
-
-def test_fifteen_of_a_hundred_words_are_asked_for_and_eight_of_ten_of_them_masked():
-    ids = torch.full((100, DRAWS // 100), 5)
-    maskable = torch.ones_like(ids).bool()
-    maskable[:, 0] = False
-    with seeded():
-        read, labels = mask_words(ids, maskable, mask_token_id=9, vocab_size=1000)
-    asked = labels != -100
-    assert asked.float().mean().item() == pytest.approx(0.15, abs=0.01)
-    assert not asked[:, 0].any()
-    assert torch.equal(labels[asked], ids[asked])
-    assert torch.equal(read[~asked], ids[~asked])
-    assert (read[asked] == 9).float().mean().item() == pytest.approx(0.8, abs=0.01)
-    assert (read[asked] == 5).float().mean().item() == pytest.approx(0.1, abs=0.01)
-
-
-def test_fifteen_of_a_hundred_regions_are_asked_for_and_nine_of_ten_of_them_hidden():
-    boxes = torch.rand(100, DRAWS // 100, 4)
-    is_region = torch.ones(boxes.shape[:2]).bool()
-    is_region[:, -1] = False
-    with seeded():
-        asked, hidden = mask_regions(boxes, is_region, overlap=None)
-    assert asked.float().mean().item() == pytest.approx(0.15, abs=0.01)
-    assert hidden[asked].float().mean().item() == pytest.approx(0.9, abs=0.01)
-    assert not hidden[~asked].any()
-    assert not asked[:, -1].any()
-
-
-def test_what_overlaps_a_hidden_region_is_hidden_with_it():
-    boxes = torch.tensor([[0.0, 0, 0.4, 0.4], [0.02, 0, 0.42, 0.4], [0.6, 0.6, 1, 1]]).expand(500, 3, 4)
-    is_region = torch.ones(500, 3).bool()
-    with seeded():
-        asked, hidden = mask_regions(boxes, is_region)
-    with seeded():
-        alone_asked, alone = mask_regions(boxes, is_region, overlap=None)
-    assert torch.equal(asked, alone_asked)
-    assert torch.equal(hidden[:, 2], alone[:, 2])
-    for row in (0, 1):
-        assert torch.equal(hidden[:, row], alone[:, 0] | alone[:, 1])
-
-
-# Parity
-
-
-def restated(weights, given, settings):  # noqa: C901  one function a layer
-    """Pooled states by the figure and the released code's order, from a dictionary of weights alone."""
-
-    def dense(states, name):
-        return linear(states, weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-    def norm(states, name):
-        return layer_norm(
-            states, states.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], settings.layer_norm_eps
-        )
-
-    def attend(query, key, value, mask, heads):
-        def split(states):
-            return torch.stack(states.chunk(heads, -1), 1)
-
-        logits = torch.einsum("bhqd,bhkd->bhqk", split(query), split(key)) / math.sqrt(query.shape[-1] // heads)
-        shares = logits.masked_fill(mask[:, None, None] == 0, -torch.inf).softmax(-1)
-        return torch.cat(torch.einsum("bhqk,bhkd->bhqd", shares, split(value)).unbind(1), -1)
-
-    def feed(states, up, down):
-        return norm(dense(gelu(dense(states, f"{up}.dense")), f"{down}.dense") + states, f"{down}.LayerNorm")
-
-    def layer(states, mask, name, heads):
-        own = f"{name}.attention.self"
-        seen = attend(*(dense(states, f"{own}.{part}") for part in ("query", "key", "value")), mask, heads)
-        output = f"{name}.attention.output"
-        states = norm(dense(seen, f"{output}.dense") + states, f"{output}.LayerNorm")
-        return feed(states, f"{name}.intermediate", f"{name}.output")
-
-    def connect(text, visual, number):
-        name = f"encoder.connections.{number}"
-        parts = {
-            f"{stream}_{part}": dense(states, f"{name}.attention.{stream}_{part}")
-            for stream, states in (("text", text), ("visual", visual))
-            for part in ("query", "key", "value")
-        }
-        heads = settings.joint_num_heads
-        of_text = attend(parts["text_query"], parts["visual_key"], parts["visual_value"], visual_mask, heads)
-        of_visual = attend(parts["visual_query"], parts["text_key"], parts["text_value"], text_mask, heads)
-        found = []
-        for stream, states, seen in (("text", text, of_text), ("visual", visual, of_visual)):
-            output = f"{name}.{stream}_attention_output"
-            states = norm(dense(seen, f"{output}.dense") + states, f"{output}.LayerNorm")
-            found.append(feed(states, f"{name}.{stream}_intermediate", f"{name}.{stream}_output"))
-        return found
-
-    ids, text_mask = given["input_ids"], given["attention_mask"]
-    embeddings = [weights[f"embeddings.{kind}_embeddings.weight"] for kind in ("word", "position", "token_type")]
-    text = norm(embeddings[0][ids] + embeddings[1][: ids.shape[1]] + embeddings[2][0], "embeddings.LayerNorm")
-    embeds, locations, mask = (given[f"visual_{name}"] for name in ("embeds", "locations", "attention_mask"))
-    mean = torch.stack([rows[seen == 1].mean(0) for rows, seen in zip(embeds, mask, strict=True)])[:, None]
-    embeds = torch.cat([mean, embeds], 1)
-    locations = torch.cat([torch.tensor([[[0.0, 0, 1, 1, 1]]]).repeat(len(mask), 1, 1), locations], 1)
-    visual_mask = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
-    visual = norm(
-        dense(embeds, "visual_embeddings.features") + dense(locations, "visual_embeddings.locations"),
-        "visual_embeddings.norm",
-    )
-    for number in (0, 1):
-        text = layer(text, text_mask, f"encoder.text_layers.{number}", settings.num_attention_heads)
-    for number in (0, 1):
-        text, visual = connect(text, visual, number)
-        visual = layer(visual, visual_mask, f"encoder.visual_layers.{number}", settings.visual_num_heads)
-        text = layer(text, text_mask, f"encoder.text_layers.{number + 2}", settings.num_attention_heads)
-    pooled = (dense(text[:, 0], "text_pooler.dense"), dense(visual[:, 0], "visual_pooler.dense"))
-    return [state.clamp(min=0) for state in pooled]
-
-
-@torch.no_grad()
-def test_it_equals_the_equations_written_again():
-    trunk = model()
-    with seeded(2):
-        for weight in trunk.parameters():  # gains and biases that matter
-            weight.add_(0.1 * torch.randn_like(weight))
-    output = trunk(**everything())
-    text, visual = restated(trunk.state_dict(), everything(), trunk.config)
-    torch.testing.assert_close(output.pooler_output, text, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(output.visual_pooler_output, visual, rtol=1e-4, atol=1e-5)

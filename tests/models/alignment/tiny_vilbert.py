@@ -65,5 +65,9 @@ def regions(count=3, places=5, seed=0):
     }
 
 
+def everything():
+    return {**words(), **regions()}
+
+
 def pictures(count=3, seed=0):
     return torch.randn(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed))

@@ -1,5 +1,7 @@
 """Autoencoder: what the paper and the deck say; the shared contract comes from ModelTests."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -223,8 +225,7 @@ def test_codes_of_pictures_on_a_curve_decode_and_random_ones_do_not():
 def test_parameter_count_of_the_paper():
     """Weights and biases of 784-1000-500-250-30 and of the same backwards."""
     widths = [784, 1000, 500, 250, 30]
-    expected = sum(a * b + b for a, b in zip(widths[:-1], widths[1:], strict=True))
-    expected += sum(b * a + a for a, b in zip(widths[:-1], widths[1:], strict=True))
+    expected = sum(2 * a * b + a + b for a, b in pairwise(widths))
     with torch.device("meta"):
         model = AutoencoderModel(AutoencoderConfig())
     assert model.num_parameters() == expected == 2_837_314
@@ -234,7 +235,10 @@ def test_parameter_count_of_the_paper():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"layer_type": "convolution", "hidden_sizes": [8, 8, 8]}, "image_size is 28, which convolutions cannot halve 3"),
+        (
+            {"layer_type": "convolution", "hidden_sizes": [8, 8, 8]},
+            "image_size is 28, which convolutions cannot halve 3",
+        ),
         ({"layer_type": "convolution", "hidden_sizes": []}, "cannot halve 0 times"),
         ({"latent_size": 0}, "must be positive"),
         ({"error": "absolute"}, "error"),

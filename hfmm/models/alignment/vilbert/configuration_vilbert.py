@@ -123,5 +123,5 @@ class VilbertConfig(PreTrainedConfig):
             type_vocab_size=self.type_vocab_size,
             layer_norm_eps=self.layer_norm_eps,
             pad_token_id=self.pad_token_id,
-            attn_implementation="eager",
+            attn_implementation="eager",  # type: ignore[call-arg]
         )

@@ -40,7 +40,7 @@ class VilbertProcessor(PairProcessor):
         whole = {"height": sides[0], "width": sides[1]}
         crops = isinstance(image_size, int)
         image_processor = CLIPImageProcessorPil(
-            size={"shortest_edge": image_size} if crops else whole,
+            size={"shortest_edge": sides[0]} if crops else whole,
             do_center_crop=crops,
             crop_size=whole,
             image_mean=list(image_mean),

@@ -59,7 +59,8 @@ class VilbertGridEncoder(nn.Module):
             pooled = roi_align(feature_map, locations[..., :4].to(feature_map.dtype), POOLED_SIZE)  # B N F P P
             return VilbertRegions(pooled.mean((3, 4)), locations)
         embeds = feature_map.flatten(2).mT  # B N F
-        cells = locations_of(grid_boxes(*feature_map.shape[-2:], like=embeds))  # N 5
+        height, width = feature_map.shape[-2:]
+        cells = locations_of(grid_boxes(height, width, like=embeds))  # N 5
         return VilbertRegions(embeds, cells.expand(len(embeds), -1, -1))
 
 

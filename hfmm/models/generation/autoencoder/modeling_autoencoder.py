@@ -9,8 +9,8 @@ Axes: B batch, C channels, H height, W width, L latents, K classes.
 |---|---|
 | encoder z = f_e(x) | `AutoencoderModel.encode` |
 | decoder x' = f_d(z), the encoder backwards | `AutoencoderModel.decode` |
-| cross-entropy -sum p_i log p'_i + (1 - p_i) log (1 - p'_i), note 16 of the paper; squared error | `reconstruction_error` |
-| the deck's code of seven bits, and cross-entropy over the ten digits in place of the error | `draw_bits`, `classifier` |
+| -sum p_i log p'_i + (1 - p_i) log (1 - p'_i), note 16 of the paper; squared error | `reconstruction_error` |
+| the deck's seven bits, and the cross-entropy of the digits in place of the error | `draw_bits`, `classifier` |
 | codes at random are not data (the deck) | `AutoencoderModel.generate_images` |
 
 Departures: the paper pretrains each layer as a restricted Boltzmann machine; here all layers learn together from

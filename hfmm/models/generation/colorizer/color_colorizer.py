@@ -1,4 +1,4 @@
-"""CIELAB of sRGB (D65), and the part of its plane of colors that sRGB reaches, in bins (Zhang et al. 2016, section 2)."""
+"""CIELAB of sRGB (D65), and the part of its plane of colors that sRGB reaches, in bins (Zhang et al., section 2.1)."""
 
 from functools import lru_cache
 
@@ -38,8 +38,8 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 def gamut_bins(grid_size: int) -> tuple[tuple[int, int], ...]:
     """The points (a, b) of a grid that are the nearest to some color of sRGB, in order.
 
-    Along a line of constant a and b the solid of colors is left through its surface, so the six faces of the cube of red,
-    green and blue reach every bin.
+    Along a line of constant a and b the solid of colors is left through its surface, so the six faces of the cube of
+    red, green and blue reach every bin.
 
     Args:
         grid_size: Units between two points; 10 in the paper.

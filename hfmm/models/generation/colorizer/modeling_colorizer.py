@@ -83,7 +83,7 @@ def class_weights(frequencies: Tensor, rebalancing: float) -> Tensor:
 
 
 def annealed_mean(logits: Tensor, bins: Tensor, temperature: float) -> Tensor:
-    """Eq. 5: the mean of the distribution after its logarithm was divided by T. (B, Q, h, w), (Q, 2) -> (B, 2, h, w)."""
+    """Eq. 5: the mean after the distribution's logarithm was divided by T. (B, Q, h, w), (Q, 2) -> (B, 2, h, w)."""
     annealed = (logits / temperature).softmax(1)
     return torch.einsum("bqhw,qc->bchw", annealed, bins)
 
@@ -104,7 +104,7 @@ class ColorizerPreTrainedModel(PreTrainedModel):
 
 
 class ColorizerBlock(nn.Module):
-    """Convolutions with ReLU, the last one with a stride, and batch normalization. (B, C, H, W) -> (B, C', H/s, W/s)."""
+    """Convolutions with ReLU, the last one with a stride, then batch normalization. (B, C, H, W) -> (B, C', h, w)."""
 
     def __init__(self, in_channels: int, channels: int, num_layers: int, stride: int, dilation: int) -> None:
         super().__init__()
@@ -135,8 +135,9 @@ class ColorizerForImageToImage(ColorizerPreTrainedModel):
         settings = zip(pairwise(widths), config.num_layers, config.strides, config.dilations, strict=True)
         self.blocks = nn.ModuleList(ColorizerBlock(*pair, *others) for pair, *others in settings)
         self.doubling = nn.ConvTranspose2d(widths[-1], config.decoder_size, 4, stride=2, padding=1)
-        self.refining = nn.ModuleList(nn.Conv2d(*[config.decoder_size] * 2, 3, padding=1) for _ in range(2))
-        self.head = nn.Conv2d(config.decoder_size, len(bins) if config.target == "bins" else 2, 1)
+        width = config.decoder_size
+        self.refining = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        self.head = nn.Conv2d(width, len(bins) if config.target == "bins" else 2, 1)
         self.register_buffer("bins", torch.tensor(bins, dtype=torch.float))
         self.register_buffer("frequencies", torch.full((len(bins),), 1 / len(bins)))  # ptilde
         self.post_init()
@@ -155,7 +156,9 @@ class ColorizerForImageToImage(ColorizerPreTrainedModel):
         """
         sides, steps = pixel_values.shape[-2:], prod(self.config.strides)
         if any(side % steps for side in sides):
-            raise ValueError(f"pictures are {sides[0]} x {sides[1]}, which must be multiples of {steps}, the strides' product")
+            raise ValueError(
+                f"pictures are {sides[0]} x {sides[1]}, which must be multiples of {steps}, the strides' product"
+            )
         feature_map = pixel_values
         for block in self.blocks:
             feature_map = block(feature_map)

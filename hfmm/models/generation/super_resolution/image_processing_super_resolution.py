@@ -92,7 +92,9 @@ class SuperResolutionImageProcessor(EditProcessor):
     def _crop(self, image: Image.Image, seed: int) -> Image.Image:
         height, width = self.crop_size["height"], self.crop_size["width"]
         if image.width < width or image.height < height:
-            raise ValueError(f"a picture of {image.width} x {image.height} pixels is smaller than crops of {width} x {height}")
+            raise ValueError(
+                f"a picture of {image.width} x {image.height} pixels is smaller than crops of {width} x {height}"
+            )
         random = np.random.default_rng(seed)
         left, top = int(random.integers(image.width - width + 1)), int(random.integers(image.height - height + 1))
         return image.crop((left, top, left + width, top + height))

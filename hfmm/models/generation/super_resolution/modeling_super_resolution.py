@@ -13,9 +13,9 @@ Axes: B batch, h and w of the small picture, H and W of the large one, r times a
 | ESPCN Eq. 4: PS(T) at (x, y, c) = T at (x // r, y // r, C r mod(y, r) + C mod(x, r) + c) | `pixel_shuffle` |
 | mean squared error, SRCNN Eq. 4 and ESPCN Eq. 5 | `pixel_loss` |
 
-Convolutions are unpadded, as in the papers; a picture is first continued by the pixels of its border, so that the answer
-has its size, and pixels that see past the border do not count in the loss. Departure: training crops are drawn at random
-and not cut by a stride.
+Convolutions are unpadded, as in the papers; a picture is first continued by the pixels of its border, so that the
+answer has its size, and pixels that see past the border do not count in the loss. Departure: training crops are drawn
+at random and not cut by a stride.
 """
 
 from itertools import pairwise

@@ -212,7 +212,7 @@ class DiffusionModel(nn.Module):
         """
         count = self.scheduler.config.num_train_timesteps
         levels = torch.randint(count, (len(clean),), generator=generator).to(clean.device)  # B
-        noise = torch.randn_like(clean)
+        noise = torch.randn(clean.shape, device=clean.device, dtype=clean.dtype)  # whatever its memory format
         noisy = self.scheduler.add_noise(clean, noise, levels)
         target = target_of(self.scheduler, clean, noise, levels)
         return (predict(noisy, levels).float() - target).square().mean((1, 2, 3))

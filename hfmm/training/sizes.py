@@ -1,16 +1,19 @@
 """What the data decide of a model: its words and its classes."""
 
+from itertools import islice
 from typing import Any
 
 from transformers import ProcessorMixin
 
 from hfmm import factory
 from hfmm.catalogue import Row
+from hfmm.data import scenes
 from hfmm.data.columns import attribute_names, class_names
 from hfmm.data.examples import Examples
 from hfmm.data.questions import answers_of
 from hfmm.data.tasks import material_of
 
+MOST_QUESTIONS = 3000  # about drawn scenes: they have no end, and few words
 WITH_CLASSES = (  # tasks of which a model has an output a class
     "image-classification",
     "object-detection",
@@ -38,10 +41,12 @@ def sizes_of(row: Row, task: str, processor: Any, examples: Examples) -> dict[st
 
 def corpus_of(name: str, examples: Examples) -> list[str] | None:
     """Captions or questions that a vocabulary is built from, else the names of classes; None for scenes, whose grammar
-    it is.
+    it is, unless questions are asked of them.
     """
     if name.split(":")[0] == "scenes":
-        return None
+        if "question" not in examples.features:
+            return None
+        return [*scenes.vocabulary(), *islice(examples.column("question"), MOST_QUESTIONS)]
     if "question" in examples.features:
         return list(examples.column("question"))
     if "captions" not in examples.features:

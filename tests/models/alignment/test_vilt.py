@@ -44,6 +44,15 @@ class TestVilt(Computes):
     def loss(self, output):
         return output.logits.square().mean()
 
+    @torch.no_grad()
+    def test_the_same_input_gives_the_same_output(self):
+        """Upstream draws the order of patches, which moves the last digit."""
+        found = []
+        for _ in range(2):
+            with seeded():
+                found.append(self.model()(**self.inputs()).logits)
+        assert torch.equal(*found)
+
 
 def test_parameters_of_the_published_sizes():
     found = parameters("vilt")
@@ -58,11 +67,12 @@ def test_words_and_patches_are_one_sequence():
     assert states.shape == (3, 4 + 1 + 8 * 8, 96)
 
 
+@torch.no_grad()
 def test_a_picture_of_384_by_640_pixels_has_240_patches():
-    processor = hfmm.create_processor("vilt", "paper")
-    pixels = processor(images=Image.new("RGB", (640, 384)), text="a", return_tensors="pt")["pixel_values"]
-    assert pixels.shape == (1, 3, 384, 640)
-    assert 384 // 32 * (640 // 32) == 240
+    narrow = {**TINY, "hidden_size": 8, "num_hidden_layers": 1, "patch_size": 32}
+    trunk = hfmm.create_model("vilt", "paper", auto="AutoModel", **narrow).eval()
+    one = {name: value[:1] for name, value in words().items()}
+    assert trunk(**one, pixel_values=torch.zeros(1, 3, 384, 640)).last_hidden_state.shape[1] == 4 + 1 + 240
 
 
 @torch.no_grad()
@@ -94,8 +104,8 @@ def test_upstream_trains_no_ranking_and_the_objective_does():
         def forward(self, **inputs):
             return matching_loss(score_all_pairs(self.model, inputs))
 
-    losses = descend(Ranks(), inputs, lambda loss: loss, 25, 3e-3)
-    assert losses[-1] < 0.3 * losses[0]
+    losses = descend(Ranks(), inputs, lambda loss: loss, 40, 1e-2)
+    assert losses[-1] < 0.5 * losses[0]
 
 
 @torch.no_grad()

@@ -113,6 +113,7 @@ CLASSES, FEATURES, BOXES = ("image-classification",), ("image-feature-extraction
 CAPTIONS, ANSWERS, RETRIEVAL = ("image-captioning",), ("visual-question-answering",), ("image-text-retrieval",)
 PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-image",), ("image-to-image",)
 ZERO_SHOT = ("zero-shot-image-classification",)
+SMALL_CLASSIFIER = "lenet5"  # good enough for small pictures
 PIPELINE = "DiffusionPipeline"  # diffusers' Auto class
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
 OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)

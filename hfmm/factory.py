@@ -72,8 +72,7 @@ def _class(row: Row, kind: str, name: str) -> Any:
 
 def model_class(row: Row, auto: str | None = None) -> type[PreTrainedModel]:
     """The class that the catalogue gives for an Auto class; its first entry by default."""
-    pairs = dict(row.auto)
-    name = pairs[auto] if auto else row.auto[0][1]
+    name = dict(row.auto)[auto] if auto else row.auto[0][1]
     found: type[PreTrainedModel] = _class(row, "modeling", name)
     return found
 
@@ -292,11 +291,8 @@ def processor_class(row: Row) -> Any:
 
 
 def picture_size(processor: Any) -> tuple[int, int]:
-    """(height, width) in pixels of what a processor makes of a picture: larger JPEGs can be decoded small.
-
-    What is not resized is needed whole.
-    """
+    """(height, width) in pixels of what a processor makes of a picture, which a larger JPEG may be decoded to."""
     image_processor = processor.image_processor if isinstance(processor, ProcessorMixin) else processor
-    if not image_processor.do_resize:
+    if not image_processor.do_resize:  # then it is needed whole
         return WHOLE, WHOLE
     return image_processor.crop_size["height"], image_processor.crop_size["width"]

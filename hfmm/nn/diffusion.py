@@ -157,7 +157,9 @@ class DiffusionModel(nn.Module):
         pipeline: Any whose parts are upstream's.
     """
 
-    def __init__(self, pipeline: DiffusionPipeline) -> None:
+    pipeline: Any
+
+    def __init__(self, pipeline: Any) -> None:
         super().__init__()
         self.pipeline = pipeline
         for name, part in pipeline.components.items():

@@ -7,6 +7,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from hfmm import catalogue, data
+from hfmm.catalogue import SMALL_CLASSIFIER
 from hfmm.errors import UsageError
 from hfmm.evaluation import FEATURES, GENERATES
 from hfmm.evaluation.generation import Likely
@@ -17,8 +18,6 @@ from hfmm.results import read_results
 from hfmm.training.build import task_of
 from hfmm.training.flags import usual_recipe
 from hfmm.training.recipe import Recipe
-
-DEFAULT = "lenet5"  # small, and good enough for small pictures
 
 
 def is_needed(settings: Recipe) -> bool:
@@ -32,7 +31,7 @@ def is_needed(settings: Recipe) -> bool:
 
 def is_trained_beside(settings: Recipe) -> bool:
     """Whether the run has to train it: the recipe names an architecture, or nothing."""
-    return is_needed(settings) and catalogue.find(settings.evaluation.features or DEFAULT) is not None
+    return is_needed(settings) and catalogue.find(settings.evaluation.features or SMALL_CLASSIFIER) is not None
 
 
 def train_beside(settings: Recipe, run: Path, train: Callable[..., Any], accelerator: Accelerator) -> None:
@@ -47,7 +46,7 @@ def train_beside(settings: Recipe, run: Path, train: Callable[..., Any], acceler
     Raises:
         UsageError: The data have no classes, several processes train together, or the classifier is not good enough.
     """
-    name, section = settings.evaluation.features or DEFAULT, settings.data
+    name, section = settings.evaluation.features or SMALL_CLASSIFIER, settings.data
     instead = "name a trained one with evaluation.features=RUN"
     examples = data.load(section.name, split=section.split, columns=section.columns or None, **section.options)
     if "label" not in examples.features:

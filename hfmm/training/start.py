@@ -37,7 +37,7 @@ def check_same(start: Loaded, recipe: Recipe) -> None:
     """Refuse a recipe that would change the shape of the run it starts from."""
     for key, value in recipe.model.items():
         if start.row.origin == "diffusers":  # a part with settings of its own
-            found = {name: start.model.settings().get(key, {}).get(name) for name in value}
+            found: Any = {name: start.model.settings().get(key, {}).get(name) for name in value}
         else:
             found = getattr(start.model.config, key, None)
         if found != value:

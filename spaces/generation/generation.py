@@ -73,7 +73,7 @@ class Maker:
     @property
     def edits(self) -> bool:
         """Whether it makes a picture of a picture."""
-        return hasattr(self.processor, "post_process_image_to_image")
+        return isinstance(self.processor, Mends)
 
 
 @runtime_checkable
@@ -83,6 +83,28 @@ class Draws(Protocol):
     def generate_images(self, num_images: int, generator: torch.Generator) -> Tensor:
         """(B, C, H, W), in [0, 1]."""
         ...
+
+
+@runtime_checkable
+class Mends(Protocol):
+    """The processor of a model that makes a picture of a picture."""
+
+    baseline: str
+
+    def worsened(self, images: Sequence[Image.Image]) -> list[Image.Image]:
+        """What the model is given where these pictures are the truth."""
+        ...
+
+    def plain(self, images: Sequence[Image.Image]) -> list[Image.Image]:
+        """The answers of the baseline."""
+        ...
+
+
+@runtime_checkable
+class OverPipeline(Protocol):
+    """A model that holds a pipeline of diffusers."""
+
+    pipeline: Any
 
 
 def load(where: str, own_code: bool) -> Maker:
@@ -102,7 +124,7 @@ def load(where: str, own_code: bool) -> Maker:
 
 def entry(model: Any, processor: Any, where: str) -> Maker:
     """A model named after its architecture and place."""
-    if hasattr(model, "pipeline"):  # diffusers' parts as one module
+    if isinstance(model, OverPipeline):
         return of_pipeline(model.pipeline, model, where)
     return Maker(name_of(model, where), model, processor)
 

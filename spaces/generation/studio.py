@@ -103,9 +103,9 @@ class Studio:
         """
         if not having or not lacking:
             raise refusal("Upload pictures that have it and pictures that lack it first, or take the example.")
-        groups = ([each for _, each in group] for group in (having, lacking))
+        has, lacks = ([each for _, each in group] for group in (having, lacking))
         with told():
-            changed = edit(self._maker(model), given(picture), *groups, strength)
+            changed = edit(self._maker(model), given(picture), has, lacks, strength)
         return [(each, f"{added:+.1f}") for each, added in changed]
 
     def _drawn(self, models: list[str], count: float, seed: float, words: str | None = None) -> Shown:

@@ -71,10 +71,12 @@ def discrete_log_likelihood(clean: Tensor, mean: Tensor, deviation: Tensor) -> T
 class DdpmModel(DiffusionModel):
     """A U-Net and a scheduler: loss, bound and pictures."""
 
+    unet: Any
+
     @property
     def nothing(self) -> int | None:
         """The class that stands for none; None of a model without classes."""
-        count = self.unet.config.num_class_embeds  # type: ignore[union-attr]
+        count = self.unet.config.num_class_embeds
         return None if count is None else count - 1
 
     def predict(self, labels: Tensor | None = None, guidance_scale: float = 1.0) -> Predict:
@@ -88,12 +90,13 @@ class DdpmModel(DiffusionModel):
             return lambda noisy, levels: self.unet(noisy, levels).sample
 
         def conditional(noisy: Tensor, levels: Tensor) -> Tensor:
-            nothing = levels.new_full((len(noisy),), self.nothing)  # type: ignore[arg-type]
+            nothing = torch.full_like(levels, self.unet.config.num_class_embeds - 1)  # B
             given = nothing if labels is None else labels.to(noisy.device)
             if labels is None or guidance_scale == 1:
                 return self.unet(noisy, levels, given).sample
             both = self.unet(noisy.repeat(2, 1, 1, 1), levels.repeat(2), torch.cat([nothing, given])).sample
-            return guided(*both.chunk(2), guidance_scale)
+            without, conditioned = both.chunk(2)
+            return guided(without, conditioned, guidance_scale)
 
         return conditional
 
@@ -196,7 +199,7 @@ class DdpmModel(DiffusionModel):
             class_labels: (B,), one for each picture; no class by default.
             sampling: Of [`Sampling`]: `sampler`, `num_inference_steps`, `eta`, `guidance_scale`.
         """
-        chosen, config = Sampling(**sampling), self.unet.config  # type: ignore[union-attr]
+        chosen, config = Sampling(**sampling), self.unet.config
         noise = self.noise_of((num_images, config.in_channels, config.sample_size, config.sample_size), generator)
         predict = self.predict(class_labels, chosen.guidance_scale)
         return denoise(predict, noise, self.scheduler, chosen, generator)

@@ -31,10 +31,14 @@ from hfmm.nn.diffusion import DiffusionModel, DiffusionOutput, Predict, Sampling
 class LatentDiffusionModel(DiffusionModel):
     """Autoencoder, text encoder, U-Net and scheduler: losses of both stages, and pictures of texts."""
 
+    vae: Any
+    text_encoder: Any
+    unet: Any
+
     @property
     def scale(self) -> float:
         """Which the latents are multiplied by for the U-Net."""
-        return float(self.vae.config.scaling_factor)  # type: ignore[union-attr,arg-type]
+        return float(self.vae.config.scaling_factor)
 
     def encode(self, pixel_values: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Latents as the U-Net knows them, drawn of the encoder's Gaussians. (B, C, H, W) -> (B, L, h, w)."""
@@ -70,7 +74,7 @@ class LatentDiffusionModel(DiffusionModel):
 
     def tokens_of(self, texts: Sequence[str]) -> Tensor:
         """Texts as tokens, all of the length that the encoder was made for. B texts -> (B, T)."""
-        tokenizer = self.pipeline.tokenizer  # type: ignore[attr-defined]
+        tokenizer = self.pipeline.tokenizer
         length = tokenizer.model_max_length
         ids = tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         found: Tensor = ids.input_ids.to(self.device)
@@ -78,7 +82,7 @@ class LatentDiffusionModel(DiffusionModel):
 
     def text_states(self, input_ids: Tensor) -> Tensor:
         """tau(y), all states of the text encoder, those of padding, too: nothing masks them. (B, T) -> (B, T, D)."""
-        tokenizer = self.pipeline.tokenizer  # type: ignore[attr-defined]
+        tokenizer = self.pipeline.tokenizer
         missing = tokenizer.model_max_length - input_ids.shape[1]
         return self.text_encoder(pad(input_ids, (0, missing), value=tokenizer.pad_token_id))[0]
 
@@ -96,7 +100,8 @@ class LatentDiffusionModel(DiffusionModel):
 
         def guiding(noisy: Tensor, levels: Tensor) -> Tensor:
             found = self.unet(noisy.repeat(2, 1, 1, 1), levels.repeat(2), both).sample
-            return guided(*found.chunk(2), guidance_scale)
+            without_text, with_text = found.chunk(2)
+            return guided(without_text, with_text, guidance_scale)
 
         return guiding
 
@@ -156,7 +161,7 @@ class LatentDiffusionModel(DiffusionModel):
             prompts: B texts; empty ones by default.
             sampling: Of [`Sampling`]; eta is 0 by default, as the paper draws.
         """
-        chosen, config = Sampling(**{"eta": 0.0, **sampling}), self.unet.config  # type: ignore[union-attr]
+        chosen, config = Sampling(**{"eta": 0.0, **sampling}), self.unet.config
         noise = self.noise_of((num_images, config.in_channels, config.sample_size, config.sample_size), generator)
         states = self.text_states(self.tokens_of(prompts or [""] * num_images))  # B T D
         predict = self.predict(states, self.text_states(self.nothing), chosen.guidance_scale)

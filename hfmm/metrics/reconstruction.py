@@ -23,7 +23,7 @@ C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 CHANNELS = ("all", "luminance")
 INPUTS = """
 Args:
-    predictions: pictures of 8 bits, (height, width) or (height, width, channels), or Pillow's
+    predictions: pictures of 8 bits, (height, width) or (height, width, channels), arrays, lists or Pillow's
     references: the pictures they should be, of the same sizes
     channel: "all" (the default), or "luminance", BT.601 from 16 to 235, of RGB
     border: pixels that do not count at each side, 0 by default
@@ -77,6 +77,13 @@ def read(given: Any, what: str) -> NDArray[np.uint8]:
         DataError: It is none of 8 bits.
     """
     values = np.asarray(given)
+    if (
+        isinstance(given, list)
+        and values.dtype == np.int64
+        and values.size
+        and 0 <= values.min() <= values.max() <= PEAK
+    ):
+        values = values.astype(np.uint8)  # as JSON holds them
     if values.dtype != np.uint8 or values.ndim not in (2, 3) or values.size == 0:
         raise DataError(f"{what} is not a picture of 8 bits: {given!r:.60}")
     return values.reshape(*values.shape[:2], -1)  # H W C

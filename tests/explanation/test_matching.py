@@ -54,6 +54,7 @@ class Reader:
 
     tokenizer = SimpleNamespace(model_max_length=6)
     crop_size = {"height": 8, "width": 8}
+    do_resize = True
     image_processor = CLIPImageProcessorPil(size={"shortest_edge": 8}, crop_size=crop_size)
 
     def __call__(self, images=None, text=None, padding=False, max_length=None, return_tensors="pt"):

@@ -29,6 +29,7 @@ GIVEN |= {
     name: {"references": [json.dumps(objects) for objects in OBJECTS]} for name in ("exact_objects", "exact_scene")
 }
 FOUND = {"boxes": [[2, 3, 20, 21], [30, 30, 40, 41]], "labels": [4, 1], "scores": [0.9, 0.5]}
+GRAY = [[row * column for column in range(14)] for row in range(14)]
 ALONE = {  # what is given to metrics that are not of captions
     "classification": {"predictions": [[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]], "references": [1, 2]},
     "likelihood": {"predictions": [-310.5, -295.2], "dimensions": 784, "tokens": [3, 5]},
@@ -41,6 +42,11 @@ ALONE = {  # what is given to metrics that are not of captions
         "references": [[0.2, 0.6], [0.4, 0.1]],
         "probabilities": [[0.1, 0.9], [0.8, 0.2]],
         "network": "lenet5",
+    },
+    "reconstruction": {
+        "predictions": [GRAY],
+        "references": [[[level + 9 for level in row] for row in GRAY]],
+        "border": 1,
     },
     "retrieval": {"predictions": [[0.9, 0.8, 0.1], [0.2, 0.3, 0.7]], "references": [[0, 1], [2]]},
     "verification": {"predictions": [0.9, 0.3, 0.4, 0.1], "references": [1, 1, 0, 0]},

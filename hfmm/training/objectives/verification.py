@@ -16,8 +16,8 @@ from hfmm.training.objectives.base import Objective, StepContext, Turn
 class Measures(Protocol):
     """A model that is finished by statistics of its training set."""
 
-    def measure(self, batches: Iterator[tuple[Tensor, Tensor]]) -> None:
-        """Look at pictures, (B, C, H, W), and who is on them, (B,)."""
+    def measure(self, batches: Iterator[Tensor]) -> None:
+        """Look at pictures, (B, C, H, W) a batch."""
 
 
 class Verification(Objective):
@@ -43,13 +43,13 @@ class Verification(Objective):
             return
         was_training, device = player.training, next(player.parameters()).device
         player.eval()
-        model.measure(of_persons(dataset, processor, device))
+        model.measure(pictures_of(dataset, processor, device))
         player.train(was_training)
 
 
-def of_persons(identities: Identities, processor: Any, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """The pictures of each person, (B, C, H, W), with the person's number, (B,)."""
+def pictures_of(identities: Identities, processor: Any, device: torch.device) -> Iterator[Tensor]:
+    """All pictures of all persons, (B, C, H, W) a batch."""
     for person in identities:
         for batch in batches(person["members"], processor, BATCH_SIZE):
-            pixel_values = processor([example["image"] for example in batch], return_tensors="pt")["pixel_values"]
-            yield pixel_values.to(device), torch.full((len(batch),), person["label"], device=device)
+            found = processor([example["image"] for example in batch], return_tensors="pt")
+            yield found["pixel_values"].to(device)

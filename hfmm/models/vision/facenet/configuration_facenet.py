@@ -31,9 +31,6 @@ class FacenetConfig(PreTrainedConfig):
             (Chen et al. 2020, arXiv 2002.05709, section 4.2).
         average_mirrored: Outside training a face is the mean of its embedding and that of its mirror image: a face that
             looks left is then near to one that looks right.
-        whitening: Outside training, divide embeddings by how pictures of one person differ (Hatch et al., Interspeech
-            2006), as `measure` found it in the training set: by the inverse root of their covariance plus this many
-            times its mean variance, which is held against few pictures. None to leave it.
         dropout: On what the classifier reads.
         loss: "triplet" (FaceNet's), or "batch_hard": the soft margin between the farthest picture of the same person
             and the nearest of another (Hermans et al. 2017, arXiv 1703.07737, Eq. 5).
@@ -54,7 +51,6 @@ class FacenetConfig(PreTrainedConfig):
     batch_normalization: bool = False
     projection_head: bool = False
     average_mirrored: bool = False
-    whitening: float | None = None
     dropout: float | int = 0.0
     loss: Literal["triplet", "batch_hard"] = "triplet"
     alpha: float | int = 0.2
@@ -75,7 +71,5 @@ class FacenetConfig(PreTrainedConfig):
                 raise ValueError(f"layers has a '{kind}': known are {', '.join(KINDS)}")
         if self.layers is not None and self.projection_head:
             raise ValueError("projection_head is of a model with a backbone: DeepFace compares by its last layer")
-        if self.whitening is not None and (self.layers is not None or self.whitening <= 0):
-            raise ValueError("whitening is a positive number, of a model with a backbone")
         if self.layers is not None and min(self.map_sizes(), default=0) < 1:
             raise ValueError(f"image_size is {self.image_size}: nothing is left after {len(self.layers)} layers")

@@ -15,7 +15,6 @@ K persons.
 | C1, M2, C3, L4, L5, L6 (DeepFace figure 2) | `DeepfaceTrunk`, `LocallyConnected2d` |
 | F7, F8 | `embedding`, `classifier` |
 | G(I) (DeepFace section 3.3) | `feature_maxima`, `normalized` |
-| within-class covariance normalization (Hatch et al. 2006) | `within_covariance`, `whitening_matrix` |
 
 The lecture prints the loss without the positive part, which would reward pushing far negatives ever farther.
 Departures are on the card.
@@ -117,13 +116,6 @@ def batch_hard_loss(distances: Tensor, labels: Tensor) -> Tensor:
     return softplus(farthest - nearest)
 
 
-def within_covariance(embeds: Tensor, labels: Tensor) -> Tensor:
-    """How pictures of one person differ: the mean over persons of their covariance. (B, D), (B,) -> (D, D)."""
-    persons = [embeds[labels == person] for person in labels.unique()]
-    centered = [person - person.mean(0) for person in persons]
-    return torch.stack([person.T @ person / len(person) for person in centered]).mean(0)
-
-
 class LocallyConnected2d(nn.Module):
     """A convolution with weights of its own at every place. (B, C, H, W) -> (B, C', H', W')."""
 
@@ -208,7 +200,6 @@ class FacenetModel(FacenetPreTrainedModel):
     """Faces to the unit sphere; with `layers`, by what DeepFace's F7 says of them."""
 
     feature_maxima: Tensor  # of DeepFace's features over its training set
-    whitening_matrix: Tensor  # (D, D), lower triangular
 
     def __init__(self, config: FacenetConfig) -> None:
         super().__init__(config)
@@ -218,9 +209,6 @@ class FacenetModel(FacenetPreTrainedModel):
         self.batch_normalization = nn.BatchNorm1d(config.embedding_size) if centered else nn.Identity()
         if config.layers is not None:
             self.register_buffer("feature_maxima", torch.ones(config.embedding_size))
-        if config.whitening is not None:
-            width = self.trunk.out_features if config.projection_head else config.embedding_size
-            self.register_buffer("whitening_matrix", torch.eye(width))
         self.post_init()
 
     def features(self, pixel_values: Tensor) -> Tensor:
@@ -238,23 +226,11 @@ class FacenetModel(FacenetPreTrainedModel):
         return normalize(features if self.config.layers is None else features / self.feature_maxima, dim=-1)
 
     @torch.no_grad()
-    def measure(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take from the training set what faces are divided by outside training; call it in evaluation mode.
-
-        Args:
-            batches: Of pictures, (B, C, H, W), and who is on them, (B,).
-        """
+    def measure(self, batches: Iterable[Tensor]) -> None:
+        """Take the largest value of each of DeepFace's features over the training set, (B, C, H, W) a batch."""
         if self.config.layers is not None:
-            maxima = torch.stack([self.features(pixel_values).amax(0) for pixel_values, _ in batches]).amax(0)  # D
+            maxima = torch.stack([self.features(pixel_values).amax(0) for pixel_values in batches]).amax(0)  # D
             self.feature_maxima.copy_(torch.where(maxima > 0, maxima, 1))
-        elif self.config.whitening is not None:
-            identity = torch.eye(len(self.whitening_matrix)).to(self.whitening_matrix)
-            self.whitening_matrix.copy_(identity)
-            seen = [(self(pixel_values).image_embeds, labels) for pixel_values, labels in batches]
-            faces, persons = (torch.cat(column) for column in zip(*seen, strict=True))  # M D, M
-            covariance = within_covariance(faces, persons)  # D D
-            covariance += self.config.whitening * covariance.diagonal().mean() * identity
-            self.whitening_matrix.copy_(torch.linalg.inv(torch.linalg.cholesky(covariance.double())))
 
     @can_return_tuple
     def forward(
@@ -276,8 +252,6 @@ class FacenetModel(FacenetPreTrainedModel):
         embeds = self.normalized(features)
         if self.config.average_mirrored and not self.training:
             embeds = normalize(embeds + self.normalized(self.features(pixel_values.flip(-1))), dim=-1)
-        if self.config.whitening is not None and not self.training:
-            embeds = normalize(embeds @ self.whitening_matrix.T, dim=-1)
         if labels is None:
             return FacenetOutput(image_embeds=embeds)
         compared = normalize(self.embedded(features), dim=-1) if self.config.projection_head else embeds

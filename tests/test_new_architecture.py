@@ -74,10 +74,10 @@ def test_a_new_name_gets_a_line_beside_its_family(repository):
 
 
 def test_another_head(repository):
-    words = ["super_resolution", "--family", "generation", "--auto", "AutoModelForImageClassification"]
+    words = ["stackgan", "--family", "generation", "--auto", "AutoModelForImageClassification"]
     assert begin(repository, *words).returncode == 0
-    pair = ("AutoModelForImageClassification", "SuperResolutionForImageClassification")
-    assert rows(repository)["super_resolution"].auto == (pair,)
+    pair = ("AutoModelForImageClassification", "StackganForImageClassification")
+    assert rows(repository)["stackgan"].auto == (pair,)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_another_head(repository):
         (["clip", "--family", "alignment"], "not a planned architecture"),
         (["fgsm", "--family", "vision"], "not a planned architecture"),
         (["gpt_4", "--family", "text"], "not a planned architecture"),
-        (["super_resolution", "--family", "text"], "planned in the family 'generation'"),
+        (["stackgan", "--family", "text"], "planned in the family 'generation'"),
         (["LeNet", "--family", "vision"], "not in snake case"),
         (["nothing_yet", "--family", "vision"], "give --title"),
     ],
@@ -132,7 +132,7 @@ def test_what_is_written_is_sound_and_says_what_is_missing(repository):
 
 
 def test_its_test_fails_until_it_is_filled(repository):
-    begin(repository, "super_resolution", "--family", "generation")
+    begin(repository, "stackgan", "--family", "generation")
     shutil.copytree(
         ROOT / "hfmm", repository / "hfmm", dirs_exist_ok=True, ignore=shutil.ignore_patterns("catalogue.py")
     )
@@ -147,5 +147,5 @@ def test_its_test_fails_until_it_is_filled(repository):
         env={"PATH": "", "PYTHONPATH": str(repository), "HF_HUB_OFFLINE": "1"},
     )
     assert done.returncode == 1
-    assert "FILL: tests/models/generation/test_super_resolution.py" in done.stdout
+    assert "FILL: tests/models/generation/test_stackgan.py" in done.stdout
     assert done.stdout.count("\nFAILED ") == 2

@@ -25,9 +25,11 @@ KEPT = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja",
     "recipe.yaml", "results.json",
 )  # fmt: skip
-IN_PARTS = ("*.json", "*.safetensors", "*.txt")  # of a diffusers pipeline, each part a folder
+PARTS = ("scheduler", "text_encoder", "tokenizer", "unet", "vae")  # of a diffusers pipeline, each a folder
+IN_PARTS = ("*.json", "*.safetensors", "*.txt")
 PUBLISHED = ("*.py", ".eval_results/*.yaml", "images/*.png", "README.md", "LICENSE")
-WRITTEN = (*KEPT, INDEX, *(f"*/{pattern}" for pattern in IN_PARTS), *PUBLISHED)  # and replaced when published again
+OF_PARTS = tuple(f"{part}/{pattern}" for part in PARTS for pattern in IN_PARTS)
+WRITTEN = (*KEPT, INDEX, *OF_PARTS, *PUBLISHED)  # and replaced when published again
 NOTICE = f"""The code in this repository (the .py files) comes from hfmm {__version__} and is licensed under the
 Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 

@@ -45,7 +45,7 @@ def batch_of(processor, examples, seed=0):
 def test_exams_are_drawn_anew_at_each_visit_and_alike_for_a_seed(digits):
     _, processor = both("tiny")
     one, again, other = (batch_of(processor, digits, seed) for seed in (0, 0, 1))
-    assert set(one) == {"pixel_values", "labels", "example_ids"}
+    assert set(one) == {"pixel_values", "labels", "class_labels", "example_ids"}
     assert one["pixel_values"].shape == (8, 4, 3, 14, 14)
     assert torch.equal(one["pixel_values"], again["pixel_values"])
     assert not torch.equal(one["labels"], other["labels"])

@@ -34,6 +34,7 @@ class Reader(torch.nn.Module):
 
 
 class Processor:
+    do_resize = True
     crop_size = {"height": 1, "width": 4}
 
     def __call__(self, images, return_tensors):

@@ -200,7 +200,7 @@ def test_without_an_app_for_the_task_nothing_is_sent(hub, tmp_path):
         except UsageError as error:
             return str(error)
 
-    hfmm.create_model("vae").save_pretrained(tmp_path / "model")
+    hfmm.create_model("pretext").save_pretrained(tmp_path / "model")
     assert "there is no app for" in hub.run(send, tmp_path / "sender", model=tmp_path / "model")
     assert hub.repository("me/lonely") is None
 

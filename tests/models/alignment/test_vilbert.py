@@ -30,7 +30,7 @@ KEYS = tuple(  # a softmax over keys cannot see their biases
 )
 
 
-class Contract(ModelTests, Bundles):
+class Contract(ModelTests):
     """What all heads keep."""
 
     architecture = "vilbert"
@@ -39,7 +39,7 @@ class Contract(ModelTests, Bundles):
     read_by_transformers = ModelTests.read_by_transformers | {"initializer_range"}
 
 
-class TestVilbertForImageAndTextRetrieval(Contract, ProcessesPairs):
+class TestVilbertForImageAndTextRetrieval(Contract, Bundles, ProcessesPairs):
     model_class = VilbertForImageAndTextRetrieval
     processor_class = VilbertProcessor
 
@@ -58,7 +58,7 @@ class TestVilbertForImageAndTextRetrieval(Contract, ProcessesPairs):
             torch.testing.assert_close(alone[0, 0], together[row, row], rtol=1e-4, atol=1e-5)
 
 
-class TestVilbertForPreTraining(Contract):
+class TestVilbertForPreTraining(Contract, Bundles):
     model_class = VilbertForPreTraining
 
     def config(self):
@@ -75,7 +75,7 @@ class TestVilbertForPreTraining(Contract):
         }  # fmt: skip
 
 
-class TestVilbertForQuestionAnswering(Contract):
+class TestVilbertForQuestionAnswering(Contract, Bundles):
     model_class = VilbertForQuestionAnswering
 
     def config(self):

@@ -20,6 +20,7 @@ from hfmm.models.generation.colorizer.modeling_colorizer import (
 )
 from hfmm.training.objectives.editing import Coloring
 from tests.testing import ModelTests, descend, seeded
+from tests.testing_hub import Bundles
 
 TINY = {
     "hidden_sizes": [6, 8], "num_layers": [1, 2], "strides": [2, 2], "dilations": [1, 2], "decoder_size": 8,
@@ -36,7 +37,7 @@ def tiny(**fields):
         return ColorizerForImageToImage(ColorizerConfig(**{**TINY, **fields})).eval()
 
 
-class TestColorizer(ModelTests):
+class TestColorizer(ModelTests, Bundles):
     architecture = "colorizer"
     model_class = ColorizerForImageToImage
     overfit_ratio = 0.5  # of a cross-entropy that the shared colors keep from falling to zero

@@ -18,6 +18,7 @@ from hfmm.models.generation.super_resolution.modeling_super_resolution import (
     pixel_loss,
 )
 from tests.testing import ModelTests, seeded
+from tests.testing_hub import Bundles
 
 TINY = {"scale": 2, "hidden_sizes": [8, 4], "kernel_sizes": [5, 1, 3], "initializer_range": 0.2}
 ESPCN = {**TINY, "network": "espcn", "kernel_sizes": [3, 3, 3]}
@@ -32,7 +33,7 @@ def tiny(**fields):
         return SuperResolutionForImageToImage(SuperResolutionConfig(**{**TINY, **fields})).eval()
 
 
-class TestSrcnn(ModelTests):
+class TestSrcnn(ModelTests, Bundles):
     architecture = "super_resolution"
     model_class = SuperResolutionForImageToImage
     overfit_ratio = 0.5

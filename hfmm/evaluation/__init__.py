@@ -117,9 +117,8 @@ def _first(examples: Examples, limit: int | None) -> Examples:
     return examples if limit is None else examples.select(range(min(limit, len(examples))))
 
 
-def _seen(trained_on: Mapping[str, Any]) -> list[str]:
-    """Captions that a model was trained on, where they can still be read; drawn data have no end of them."""
-    examples = _data_of(trained_on)
+def _seen(examples: Examples | None) -> list[str]:
+    """Captions of what a model was trained on, where that can still be read; drawn data have no end of them."""
     if examples is None or is_built_in(examples.name) or "captions" not in examples.features:
         return []
     return [caption for captions in examples.column("captions") for caption in captions]
@@ -172,14 +171,15 @@ def evaluate(
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
     generation = dict(generation or {})
     said = {**options, **generation}
-    asked = Asked(metrics, generation, training=_seen(trained_on))
+    training = _data_of(trained_on)
+    asked = Asked(metrics, generation, training=_seen(training))
     if task in (GENERATES, DRAWS_TEXTS):
         features = generation.pop("features", None)
         own = _data_of({**trained_on, "split": split}) if name != trained_on.get("name", name) else None
         asked = replace(
             asked,
             network=_network(where, features, device),
-            training_pictures=_data_of(trained_on),
+            training_pictures=training,
             own=None if own is None else _first(own, limit),
         )
         said |= {"features": Path(features).name} if features else {}

@@ -219,6 +219,26 @@ class DiffusionModel(nn.Module):
         target = target_of(self.scheduler, clean, noise, levels)
         return (predict(noisy, levels).float() - target).square().mean((1, 2, 3))
 
+    def buried(
+        self, predict: Predict, clean: Tensor, levels: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """One picture (or its latents) under more and more of one noise, and what is seen in each.
+
+        Args:
+            predict: The model.
+            clean: (1, C, H, W).
+            levels: (K,).
+            generator: Of the noise.
+
+        Returns:
+            Two of (K, C, H, W).
+        """
+        levels = levels.to(self.device)
+        repeated = clean.expand(len(levels), -1, -1, -1)  # K C H W
+        noise = self.noise_of(clean.shape, generator).expand_as(repeated)  # K C H W
+        noisy = self.scheduler.add_noise(repeated, noise, levels)
+        return noisy, clean_of(self.scheduler, predict(noisy, levels), noisy, levels)
+
     def noise_of(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
         """Where drawing begins."""
         noise: Tensor = randn_tensor(shape, generator=generator, device=self.device)

@@ -83,8 +83,10 @@ class Studio:
         """
         maker = self._maker(model)
         with told():
-            drawn = draw(maker, 2, within(seed))
-            return interpolate(maker, first or drawn[0], second or drawn[1])
+            if first is None or second is None:
+                drawn = draw(maker, 2, within(seed))
+                first, second = first or drawn[0], second or drawn[1]
+            return interpolate(maker, first, second)
 
     def edit(
         self, picture: Image.Image | None, having: Uploads, lacking: Uploads, model: str, strength: float = 1

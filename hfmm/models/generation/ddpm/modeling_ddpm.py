@@ -86,11 +86,12 @@ class DdpmModel(DiffusionModel):
             labels: (B,), classes; no class by default.
             guidance_scale: Of classifier-free guidance; 1 is none.
         """
-        if self.nothing is None:
+        none = self.nothing
+        if none is None:
             return lambda noisy, levels: self.unet(noisy, levels).sample
 
         def conditional(noisy: Tensor, levels: Tensor) -> Tensor:
-            nothing = torch.full_like(levels, self.unet.config.num_class_embeds - 1)  # B
+            nothing = torch.full_like(levels, none)  # B
             given = nothing if labels is None else labels.to(noisy.device)
             if labels is None or guidance_scale == 1:
                 return self.unet(noisy, levels, given).sample
@@ -223,10 +224,8 @@ class DdpmModel(DiffusionModel):
         Returns:
             Two of (L, C, H, W), in [0, 1].
         """
-        levels = levels.to(self.device)
-        clean = pixel_values.expand(len(levels), -1, -1, -1)  # L C H W
-        noisy = self.scheduler.add_noise(clean, self.noise_of(pixel_values.shape, generator).expand_as(clean), levels)
-        return visible(noisy), visible(clean_of(self.scheduler, self.predict()(noisy, levels), noisy, levels))
+        noisy, guess = self.buried(self.predict(), pixel_values, levels, generator)
+        return visible(noisy), visible(guess)
 
     @torch.no_grad()
     def generate_images(self, num_images: int = 1, generator: torch.Generator | None = None, **options: Any) -> Tensor:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hfmm.nn.diffusion import DiffusionModel, DiffusionOutput, Predict, Sampling, clean_of, denoise, guided, visible
+from hfmm.nn.diffusion import DiffusionModel, DiffusionOutput, Predict, Sampling, denoise, guided, visible
 
 
 class LatentDiffusionModel(DiffusionModel):
@@ -186,12 +186,9 @@ class LatentDiffusionModel(DiffusionModel):
         Returns:
             Two of (K, C, H, W), in [0, 1].
         """
-        levels = levels.to(self.device)
         latents = self.encode(pixel_values, torch.Generator().manual_seed(0))
-        clean = latents.expand(len(levels), -1, -1, -1)  # K L h w
-        noisy = self.scheduler.add_noise(clean, self.noise_of(latents.shape, generator).expand_as(clean), levels)
         states = self.text_states(self.nothing).expand(len(levels), -1, -1)  # K T D
-        guess = clean_of(self.scheduler, self.predict(states)(noisy, levels), noisy, levels)
+        noisy, guess = self.buried(self.predict(states), latents, levels, generator)  # K L h w
         return visible(self.decode(noisy)), visible(self.decode(guess))
 
     @torch.no_grad()

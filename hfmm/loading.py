@@ -100,12 +100,12 @@ def _pipeline(where: str | Path, device: str, revision: str | None) -> Loaded:
 
 
 def _adapted(path: Path, device: str) -> Loaded:
-    """A model with the low-rank adapters of a directory over it; its base is loaded first."""
+    """A model with the low-rank adapters of a directory in it; its base is loaded first, and keeps its class."""
     from peft import PeftModel
 
     base = load(json.loads((path / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"], device)
-    model: Any = PeftModel.from_pretrained(base.model, str(path))
-    return Loaded(model.eval(), base.processor, base.row, str(path))
+    adapted: Any = PeftModel.from_pretrained(base.model, str(path))
+    return Loaded(adapted.get_base_model().eval(), base.processor, base.row, str(path))
 
 
 def _check_directory(path: Path) -> None:

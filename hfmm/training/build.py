@@ -1,6 +1,5 @@
 """From a recipe to its parts: examples, processor, model, players, objective."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +25,11 @@ from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded, load
-from hfmm.training import objectives
+from hfmm.training import lora, objectives
 from hfmm.training.loop import Loop
-from hfmm.training.objectives.base import Objective
+from hfmm.training.objectives.base import Fit, Objective
 from hfmm.training.optim import Player
-from hfmm.training.recipe import LoraSection, Recipe
+from hfmm.training.recipe import Recipe
 from hfmm.training.sizes import corpus_of, sizes_of
 from hfmm.training.start import check_same, take_part
 
@@ -45,7 +44,8 @@ class Built:
         examples: Training examples.
         held_out: What is scored while training.
         processor: Built from them, or the starting run's.
-        model: The root model: what is saved.
+        model: The root model.
+        adapters: The `PeftModel` around it, where it has adapters: they are what is saved.
         collator: Makes batches.
         loop: Moves the players.
         network: The classifier that looks at a generator's samples.
@@ -57,6 +57,7 @@ class Built:
     held_out: Examples
     processor: Any
     model: PreTrainedModel
+    adapters: Any | None
     collator: Collator
     loop: Loop
     network: Loaded | None
@@ -124,6 +125,9 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     task = task_of(recipe, row)
     row = row.for_task(task)
     kind = objectives.find(recipe.objective.get("name", "captioning"))
+    lora.check_base(recipe.lora, recipe.init_from)
+    if recipe.lora.targets and issubclass(kind, Fit):
+        raise UsageError(f"lora.targets: {row.name} learns by counting, which moves no weights that adapters could")
     examples = data.load(
         recipe.data.name,
         split=recipe.data.split,
@@ -145,14 +149,20 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     if material.answers:
         names: Any = model.config.id2label
         examples = Answered(examples, list(names.values()))
+    if recipe.lora.quantization is not None:
+        model = lora.quantized(model, recipe.lora, str(recipe.init_from), accelerator.device)
     if isinstance(model, PreTrainedModel):
         set_attention(model, accelerator.device)
-    model = _with_lora(model, recipe.lora, recipe.init_from)
-    model.to(accelerator.device).train()
+    adapters = lora.adapt(model, recipe.lora, str(recipe.init_from)) if recipe.lora.targets else None
+    if recipe.lora.quantization is None:  # which is loaded where it stays
+        model.to(accelerator.device)
+    model.train()
     for name, section in recipe.players.items():
         if section.channels_last:
             _part(model, name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
+    if adapters is not None:
+        lora.check_players({name: _part(model, name) for name in recipe.players})
     wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
     players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()}
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
@@ -160,7 +170,7 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     objective.prepare(examples, processor)
     collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
-    return Built(recipe, row, examples, held_out, processor, model, collator, loop, network)
+    return Built(recipe, row, examples, held_out, processor, model, adapters, collator, loop, network)
 
 
 def task_of(recipe: Recipe, row: Row) -> str:
@@ -205,35 +215,6 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     if start is not None:
         take_part(start, model)
     return model, processor
-
-
-def _with_lora(model: PreTrainedModel, section: LoraSection, base: str | None) -> Any:
-    """Wrap a model's targeted layers in low-rank adapters.
-
-    Raises:
-        UsageError: A pattern hits nothing, or there is no run to adapt.
-    """
-    if not section.targets:
-        return model
-    if base is None:
-        raise UsageError("lora.targets adapt a trained model: name it with --init-from RUN")
-    from peft import LoraConfig, get_peft_model
-
-    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    for pattern in section.targets:
-        if not any(re.fullmatch(pattern, name) for name in linear):
-            raise UsageError(f"lora.targets: '{pattern}' matches no linear layer of {', '.join(linear)}")
-    model.name_or_path = base
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=section.rank,
-            lora_alpha=section.alpha,  # type: ignore[arg-type]
-            lora_dropout=section.dropout,
-            target_modules="|".join(f"(?:{pattern})" for pattern in section.targets),
-            modules_to_save=list(section.also_train) or None,
-        ),
-    )
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:

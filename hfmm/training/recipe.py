@@ -62,13 +62,18 @@ class PlayerSection:
 
 @dataclass(frozen=True)
 class LoraSection:
-    """Low-rank adapters: `targets` are regular expressions over module names; none, no adapters."""
+    """Low-rank adapters in the parts `targets`, by name or as regular expressions over layer names; none, no adapters.
+
+    The parts `also_train` are trained whole and saved with the adapters. `quantization` stores the adapted layers of
+    the base as `nf4` or `int8` (bitsandbytes).
+    """
 
     targets: list[str] = field(default_factory=list)
     rank: int = 8
     alpha: float = 16
     dropout: float = 0.0
     also_train: list[str] = field(default_factory=list)
+    quantization: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded, load
 from hfmm.training import lora, objectives
 from hfmm.training.loop import Loop
-from hfmm.training.objectives.base import Fit, Objective
+from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
 from hfmm.training.recipe import Recipe
 from hfmm.training.sizes import corpus_of, sizes_of
@@ -126,9 +126,7 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     task = task_of(recipe, row)
     row = row.for_task(task)
     kind = objectives.find(recipe.objective.get("name", "captioning"))
-    lora.check_base(recipe.lora, recipe.init_from)
-    if recipe.lora.targets and issubclass(kind, Fit):
-        raise UsageError(f"lora.targets: {row.name} learns by counting, which moves no weights that adapters could")
+    lora.check(recipe.lora, recipe.init_from, kind)
     examples = data.load(
         recipe.data.name,
         split=recipe.data.split,
@@ -151,20 +149,13 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     if material.answers:
         names: Any = model.config.id2label
         examples = Answered(examples, list(names.values()))
-    if recipe.lora.quantization is not None:
-        model = lora.quantized(model, recipe.lora, str(recipe.init_from), accelerator.device)
+    model = lora.quantized(model, recipe.lora, recipe.init_from, accelerator.device)
     if isinstance(model, PreTrainedModel):
         set_attention(model, accelerator.device)
-    adapters = lora.adapt(model, recipe.lora, str(recipe.init_from)) if recipe.lora.targets else None
-    if recipe.lora.quantization is None:  # which is loaded where it stays
-        model.to(accelerator.device)
-    model.train()
-    for name, section in recipe.players.items():
-        if section.channels_last:
-            _part(model, name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    adapters = lora.adapt(model, recipe.lora, recipe.init_from)
+    _place(model, recipe, accelerator.device)
+    lora.check_players(recipe.lora, {name: _part(model, name) for name in recipe.players})
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
-    if adapters is not None:
-        lora.check_players({name: _part(model, name) for name in recipe.players})
     wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
     players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()}
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
@@ -217,6 +208,16 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     if start is not None:
         take_part(start, model)
     return model, processor
+
+
+def _place(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
+    """Bring a model to its device, for training, its convolutions in the order of axes that the recipe wants."""
+    if recipe.lora.quantization is None:  # a quantized one is there
+        model.to(device)
+    model.train()
+    for name, section in recipe.players.items():
+        if section.channels_last:
+            _part(model, name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:

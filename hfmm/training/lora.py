@@ -18,6 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import ADAPTER
+from hfmm.training.objectives.base import Fit, Objective
 from hfmm.training.recipe import LoraSection
 
 PARTS = {  # words for the parts of a model that reads pictures and words, and the names that they have in models
@@ -34,8 +35,8 @@ QUANTIZATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def check_base(section: LoraSection, base: str | None) -> None:
-    """Refuse adapters over nothing, over a run that has adapters, or over a form that cannot be made here.
+def check(section: LoraSection, base: str | None, objective: type[Objective]) -> None:
+    """Refuse adapters over nothing, over adapters, for what learns without gradients, or in a form not to be had here.
 
     Raises:
         UsageError: It is so.
@@ -45,7 +46,7 @@ def check_base(section: LoraSection, base: str | None) -> None:
             raise UsageError("lora.targets adapt a trained model: name it with --init-from RUN")
         if (Path(base) / ADAPTER).exists():
             raise UsageError(
-                f"{base} holds adapters itself: start from what `hfmm publish {base} --merge --local-dir DIR` makes of it"
+                f"{base} holds adapters itself: start from what `hfmm publish {base} --merge --local-dir DIR` writes"
             )
     elif section.quantization is not None:
         raise UsageError("lora.quantization is of a model under adapters: name their parts with --lora-on")
@@ -53,28 +54,32 @@ def check_base(section: LoraSection, base: str | None) -> None:
         raise unknown("lora.quantization", str(section.quantization), QUANTIZATIONS)
     if section.quantization is not None and find_spec("bitsandbytes") is None:
         raise UsageError("lora.quantization needs bitsandbytes: pip install bitsandbytes")
+    if section.targets and issubclass(objective, Fit):
+        raise UsageError("lora.targets: this objective learns by counting, which moves no weights that adapters could")
 
 
-def quantized(model: PreTrainedModel, section: LoraSection, where: str, device: torch.device) -> PreTrainedModel:
-    """The model of a folder again, the layers that get adapters stored in 4 or 8 bits (Dettmers et al. 2023).
+def quantized(model: PreTrainedModel, section: LoraSection, where: str | None, device: torch.device) -> PreTrainedModel:
+    """The model again, the layers that get adapters stored in 4 or 8 bits (Dettmers et al. 2023, arXiv 2305.14314).
 
     Args:
-        model: As it was loaded.
-        section: Its `quantization` is not None.
-        where: The folder.
+        model: As it was loaded; given back where no quantization is asked for.
+        section: Which layers, and how.
+        where: The folder that it was loaded from.
         device: To load it on.
     """
+    if section.quantization is None:
+        return model
     chosen = layers(model, section.targets)
     others = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and name not in chosen]
     settings = BitsAndBytesConfig(
-        **QUANTIZATIONS[str(section.quantization)],
+        **QUANTIZATIONS[section.quantization],
         bnb_4bit_compute_dtype=torch.bfloat16,
         llm_int8_skip_modules=others,
     )
     return type(model).from_pretrained(where, quantization_config=settings, device_map={"": device})
 
 
-def adapt(model: nn.Module, section: LoraSection, base: str) -> Any:
+def adapt(model: nn.Module, section: LoraSection, base: str | None) -> Any | None:
     """Put adapters into a model, in place.
 
     Args:
@@ -83,11 +88,13 @@ def adapt(model: nn.Module, section: LoraSection, base: str) -> Any:
         base: Directory of the model, which is noted with the adapters.
 
     Returns:
-        The `PeftModel` around it, which saves and loads the adapters alone.
+        The `PeftModel` around it, which saves and loads the adapters alone; None where none are asked for.
 
     Raises:
         UsageError: A target matches nothing, is ambiguous, or reaches a tower that nobody named.
     """
+    if not section.targets:
+        return None
     from peft import LoraConfig, get_peft_model  # takes seconds to import
 
     whole = sorted({path for word in (*_whole(section.targets), *section.also_train) for path in [_path(model, word)]})
@@ -120,14 +127,14 @@ def _hold_buffers(model: nn.Module) -> None:
     model.register_forward_hook(restore)
 
 
-def check_players(players: Mapping[str, nn.Module]) -> None:
+def check_players(section: LoraSection, players: Mapping[str, nn.Module]) -> None:
     """Refuse adapters that leave a player nothing to train.
 
     Raises:
         UsageError: There is such a player.
     """
     for name, part in players.items():
-        if not any(parameter.requires_grad for parameter in part.parameters()):
+        if section.targets and not any(parameter.requires_grad for parameter in part.parameters()):
             raise UsageError(
                 f"lora.targets leave the player '{name}' nothing to train: name a part of it, or train it whole with "
                 f"lora.also_train=[{name}]"

@@ -1,7 +1,7 @@
 """From a recipe to its parts: examples, processor, model, players, objective."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded, load
 from hfmm.training import lora, objectives
+from hfmm.training.joined import follow, join, own_template
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
@@ -157,7 +158,8 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     lora.check_players(recipe.lora, {name: _part(model, name) for name in recipe.players})
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
     wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
-    players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()}
+    sections = {name: replace(section, freeze=[]) if adapters else section for name, section in recipe.players.items()}
+    players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in sections.items()}
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
@@ -196,10 +198,14 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     if start is not None and start.row.name == row.name:
         check_same(start, recipe)
         kind = factory.module_class(row, auto)
+        if material_of(row.tasks[0]).speaks:
+            follow(start.processor, recipe, own_template(recipe))
         if isinstance(start.model, kind):
             return start.model, start.processor
         sizes = sizes_of(row, row.tasks[0], start.processor, examples)
         return kind.from_pretrained(start.where, **sizes), start.processor
+    if recipe.parts:
+        return join(recipe, row, auto, examples)
     processor = factory.create_processor(
         row.name, recipe.preset, corpus_of(recipe.data.name, examples), **recipe.processor
     )

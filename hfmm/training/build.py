@@ -155,11 +155,8 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
         set_attention(model, accelerator.device)
     adapters = lora.adapt(model, recipe.lora, recipe.init_from)
     _place(model, recipe, accelerator.device)
-    lora.check_players(recipe.lora, {name: _part(model, name) for name in recipe.players})
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
-    wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
-    sections = {name: replace(section, freeze=[]) if adapters else section for name, section in recipe.players.items()}
-    players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in sections.items()}
+    players = _players(recipe, model, accelerator.prepare_model)
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
@@ -224,6 +221,14 @@ def _place(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
     for name, section in recipe.players.items():
         if section.channels_last:
             _part(model, name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _players(recipe: Recipe, model: nn.Module, wrap: Callable[[nn.Module], nn.Module]) -> dict[str, Player]:
+    """The players of a model; adapters have frozen what the recipe freezes, and may be in it."""
+    parts = {name: _part(model, name) for name in recipe.players}
+    lora.check_players(recipe.lora, parts)
+    frees = {"freeze": []} if recipe.lora.targets else {}
+    return {name: Player.build(name, parts[name], replace(part, **frees), wrap) for name, part in recipe.players.items()}
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:

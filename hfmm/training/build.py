@@ -26,7 +26,7 @@ from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded, load
-from hfmm.training import lora, objectives
+from hfmm.training import lora, objectives, towers
 from hfmm.training.joined import follow, join, own_template
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
@@ -160,7 +160,9 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
-    collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
+    collator: Any = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
+    if recipe.data.remember:
+        collator = towers.remember(model, collator, processor, accelerator.mixed_precision)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
     return Built(recipe, row, examples, held_out, processor, model, adapters, collator, loop, network)
 

@@ -17,6 +17,7 @@ from hfmm.training.typed import number, section
 class DataSection:
     """What goes in. `options` go to the source (`size`, `objects`, ...), `columns` map its columns.
 
+    `remember` keeps on disk what a frozen picture tower makes of each picture (in XDG_CACHE_HOME), for later visits.
     Where a loss compares pictures, a batch is of `batch_size` labels with `per_label` examples of each. Training sees
     no examples of the classes `unseen`, by name, and where there are such, none without a class.
     """
@@ -31,6 +32,7 @@ class DataSection:
     batch_size: int = 32
     per_label: int = 4
     workers: int = 1
+    remember: bool = False
     on_bad_example: str = "error"
 
 

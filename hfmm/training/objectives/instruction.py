@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 from hfmm.data.dialogues import IGNORED
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 from hfmm.training.packing import pack, packed_attention
+from hfmm.training.towers import with_pictures
 
 ONE = torch.ones(())  # as `num_items_in_batch`: the model returns sums instead of means
 
@@ -22,7 +23,7 @@ class Instruction(Objective):
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the summed loss over the batch's learned tokens."""
-        inputs = {name: value for name, value in batch.items() if name not in ("example_ids", "labels")}
+        inputs = with_pictures({name: value for name, value in batch.items() if name not in ("example_ids", "labels")})
         wanted = pad(batch["labels"][:, 1:], (0, 1), value=IGNORED)  # B T, what each token is to predict
         packed = self.settings.get("packed", True)
         if packed:

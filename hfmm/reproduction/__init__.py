@@ -82,7 +82,7 @@ def reproduce(
 
 def _score(run: Path, row: Row, settings: Recipe, limit: int | None, quiet: bool) -> None:
     """Add the test scores that a run does not have yet."""
-    name, options = settings.data.name, settings.data.options
+    name, options = settings.data.name, settings.scored_options
     there = {(measured["split"], measured["examples"], measured["how"]) for measured in read_results(run)}
     for split in SPLITS.get(name.partition(":")[0], ("test",)):
         whole = len(sources.load(name, split=split, columns=settings.data.columns or None, **options))

@@ -94,6 +94,11 @@ def test_data_of_a_recipes_name_are_reproduced_by_it(data, recipe):
     assert usual_recipe("resnet", data) == recipe
 
 
+def test_the_evaluations_options_win_over_those_of_the_data():
+    recipe = recipe_of("clip", overrides={"data.options": {"captions": 3, "objects": [1]}})
+    assert recipe.scored_options == {"captions": 2, "objects": [1]}
+
+
 def test_schedules_are_pure_functions_of_the_step():
     section = PlayerSection(learning_rate=1.0, schedule="warmup_constant_linear", warmup=0.1, decay=0.5)
     rates = [learning_rate(section, step, 100) for step in range(100)]

@@ -229,8 +229,10 @@ def _players(recipe: Recipe, model: nn.Module, wrap: Callable[[nn.Module], nn.Mo
     """The players of a model; adapters have frozen what the recipe freezes, and may be in it."""
     parts = {name: _part(model, name) for name in recipe.players}
     lora.check_players(recipe.lora, parts)
-    frees = {"freeze": []} if recipe.lora.targets else {}
-    return {name: Player.build(name, parts[name], replace(part, **frees), wrap) for name, part in recipe.players.items()}
+    frees: dict[str, Any] = {"freeze": []} if recipe.lora.targets else {}
+    return {
+        name: Player.build(name, parts[name], replace(part, **frees), wrap) for name, part in recipe.players.items()
+    }
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:

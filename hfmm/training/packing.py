@@ -92,7 +92,7 @@ def packed_attention(config: PreTrainedConfig) -> Iterator[None]:
         config._attn_implementation = before
 
 
-def attend_packed(  # noqa: PLR0913  the signature is that of upstream's attention functions
+def attend_packed(
     module: nn.Module,
     query: Tensor,
     key: Tensor,

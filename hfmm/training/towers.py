@@ -152,7 +152,9 @@ def remember(model: PreTrainedModel, collator: Any, processor: Any, precision: s
     if not isinstance(collator, DialogueCollator):
         raise UsageError("data.remember is of dialogues whose pictures are not changed")
     if any(parameter.requires_grad for parameter in tower.parameters()):
-        raise UsageError("data.remember: the picture tower is trained, so what it makes of a picture changes: freeze it")
+        raise UsageError(
+            "data.remember: the picture tower is trained, so what it makes of a picture changes: freeze it"
+        )
     store = Store(_folder(tower, model.config.vision_feature_layer, processor, precision))
     tower.forward = partial(_remembering, tower.forward, store)
     return RememberingCollator(collator, store)
@@ -200,4 +202,3 @@ def with_pictures(inputs: Mapping[str, Any]) -> dict[str, Any]:
     if "is_known" in given:
         given["pixel_values"] = Pictures(*(given.pop(name, None) for name in Pictures._fields))
     return given
-

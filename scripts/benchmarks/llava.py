@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python scripts/benchmarks/llava.py [--repeats 3] [--steps 8] [--device cuda] [--json FILE]
 
-The model is upstream's LLaVA of 43 million parameters with random weights: a CLIP tower of eight layers 384 wide over 64
-patches, a Llama of six layers 512 wide, adapters of rank 16 in all its matrices. A step is four dialogues of one turn,
-8 to 320 words long (half of them below 40), loss on answers alone, with decoding of pictures, tokens and AdamW in it.
-Ours is hfmm's own loop, as `hfmm train` takes it, the tower's features known from an earlier visit. TRL runs as it
+The model is upstream's LLaVA of 43 million parameters with random weights: a CLIP tower of eight layers 384 wide over
+64 patches, a Llama of six layers 512 wide, adapters of rank 16 in all its matrices. A step is four dialogues of one
+turn, 8 to 320 words long (half of them below 40), loss on answers alone, with pictures, tokens and AdamW in it. Ours is
+hfmm's own loop in bf16, as `hfmm train` takes it, the tower's features known from an earlier visit. TRL runs as it
 comes, and with precision and attention like ours and without recomputing activations. Contenders take turns, each in a
 process of its own; seconds are those of the processor on a CPU, and of the clock on a GPU. The first step is not
 counted.
@@ -102,7 +102,9 @@ def ours(steps: int, device: str, bare: bool) -> list[float]:
     set_training(model)
     examples = ListExamples([_messages(example) for example in data], {"image": "image", "messages": "messages"})
     sampler = StepSampler(SAMPLES, BATCH, seed=0)
-    batches: Any = iter(DataLoader(KeyedExamples(examples, collator.draw, 0), batch_sampler=sampler, collate_fn=collator))
+    batches: Any = iter(
+        DataLoader(KeyedExamples(examples, collator.draw, 0), batch_sampler=sampler, collate_fn=collator)
+    )
     for _ in range(SAMPLES // BATCH):  # the first visit of each picture
         loop.step(0, [next(batches)])
     if not bare:

@@ -57,7 +57,11 @@ def dialogue(number, turns, pictures=1):
             {"role": "user", "content": [*shown, {"type": "text", "text": "what color is it"}]},
             {"role": "assistant", "content": [{"type": "text", "text": said}]},
         ]
-    return {"id": str(number), "images": [picture(10 * number + shown) for shown in range(pictures)], "messages": messages}
+    return {
+        "id": str(number),
+        "images": [picture(10 * number + shown) for shown in range(pictures)],
+        "messages": messages,
+    }
 
 
 EXAMPLES = [dialogue(0, 2), dialogue(1, 1, pictures=2), dialogue(2, 2, pictures=0), dialogue(3, 3), dialogue(4, 1)]

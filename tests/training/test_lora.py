@@ -1,6 +1,7 @@
 """Low-rank adapters: only where they are asked for, in PEFT's own format, equal however they are loaded."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -227,7 +228,7 @@ SMALL = {"data.workers": 0, "data.batch_size": 2, "evaluation.size": 2}
 
 def built(name, folder, targets=(), **overrides):
     given = {**SMALL, "lora.targets": list(targets), "lora.rank": 2, **overrides}
-    recipe = recipe_of(name, overrides=given, init_from=str(folder) if targets else None)
+    recipe = replace(recipe_of(name, overrides=given, init_from=str(folder) if targets else None), parts={})
     return build(recipe, make_accelerator(recipe, "cpu", folder))
 
 

@@ -87,5 +87,18 @@ def test_continuing_in_the_middle_of_an_epoch_equals_never_stopping(base, adapte
 def test_the_vision_tower_gets_adapters_when_asked_though_the_recipe_freezes_it(base, tmp_path):
     given = {"batch_size": 2, "max_steps": 1, "device": "cpu", "quiet": True, "init_from": str(base)}
     run = hfmm.train(NAME, tmp_path, lora_on=["vision"], overrides=SMALL, **given).output_dir
-    learned = [value for name, value in load_file(run / ADAPTERS).items() if "vision_tower" in name and "lora_B" in name]
+    learned = [
+        value for name, value in load_file(run / ADAPTERS).items() if "vision_tower" in name and "lora_B" in name
+    ]
     assert any(value.any() for value in learned)
+
+
+@pytest.mark.parametrize("form", ["nf4", "int8"])
+def test_adapters_over_a_quantized_base_are_plain_adapters(base, adapted, tmp_path, form):
+    pytest.importorskip("bitsandbytes", reason="pip install bitsandbytes")
+    given = {"batch_size": 2, "max_steps": 2, "device": "cpu", "quiet": True, "init_from": str(base)}
+    overrides = {**SMALL, "lora.quantization": form}
+    run = hfmm.train(NAME, tmp_path, recipe="lora", overrides=overrides, **given).output_dir
+    shapes = [{name: value.shape for name, value in load_file(one / ADAPTERS).items()} for one in (run, adapted)]
+    assert shapes[0] == shapes[1]
+    assert hfmm.loading.load(run).model(**batch_of(run)).loss.isfinite()

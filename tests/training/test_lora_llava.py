@@ -1,5 +1,11 @@
 """LLaVA with adapters: the language model's and the projector move, and they come back however they are loaded."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from peft import PeftModel
@@ -10,11 +16,13 @@ import hfmm
 from hfmm import factory
 from hfmm.data.dialogues import DialogueCollator
 from hfmm.data.keyed import keyed_random
+from hfmm.training.journal import read_metrics
 from hfmm.training.state import RunDirectory
 from tests.testing import seeded
 
 NAME, ADAPTERS = "llava", "adapter_model.safetensors"
 SMALL = {"evaluation.size": 1, "data.workers": 0, "logging.every": 1, "lora.rank": 2, "data.options.size": 6}
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +110,19 @@ def test_adapters_over_a_quantized_base_are_plain_adapters(base, adapted, tmp_pa
     shapes = [{name: value.shape for name, value in load_file(one / ADAPTERS).items()} for one in (run, adapted)]
     assert shapes[0] == shapes[1]
     assert hfmm.loading.load(run).model(**batch_of(run)).loss.isfinite()
+
+
+def test_two_processes_take_the_same_steps_with_remembered_features(base, tmp_path):
+    words = ["--recipe", "lora", "--init-from", str(base), "--device", "cpu", "--precision", "fp32", "--max-steps", "2"]
+    words += ["--quiet", *(f"{key}={json.dumps(value)}" for key, value in SMALL.items()), "data.remember=true"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path)}
+    runs = {"two": ([*launch, "scripts/train.py"], "1"), "one": ([sys.executable, "scripts/train.py"], "2")}
+    for name, (start, size) in runs.items():
+        command = [*start, NAME, *words, "--batch-size", size, "--output-dir", str(tmp_path / name)]
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+    rows = [[row for row in read_metrics(tmp_path / name) if "loss" in row] for name in runs]
+    for two, one in zip(*rows, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert two["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-4)

@@ -233,6 +233,7 @@ def race(names: list[str], repeats: int, steps: int, device: str) -> dict[str, l
                 if done.returncode:
                     raise SystemExit(f"{name}: {done.stderr[-2000:]}")
                 found[name].append(json.loads(done.stdout.splitlines()[-1]))
+                print(f"{name}: {statistics.mean(found[name][-1]['seconds']):.3f} s a step", file=sys.stderr)
     return found
 
 

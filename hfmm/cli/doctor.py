@@ -32,9 +32,12 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--data", help="scenes, digits, a folder, a file or a Hub data set id")
     parser.add_argument("--split", help="only this split; every one by default")
     parser.add_argument("--columns", help="image=photo,captions=sentences")
+    parser.add_argument(
+        "--pictures", metavar="DIR", help="where the paths of pictures start; beside the data by default"
+    )
     given = parser.parse(words)
     if given.data is not None:
-        code, count = _check_data(given.data, given.split, given.columns, given.json)
+        code, count = _check_data(given.data, given.split, given.columns, given.pictures, given.json)
     else:
         code, count = _check_environment(given.json)
     talk(f"{count} problems" if count else "no problems", given.quiet)
@@ -111,7 +114,9 @@ def _unmet() -> Iterator[tuple[str, str]]:
             yield requirement.name, f"{number or 'missing'}, but hfmm needs {requirement.name}{requirement.specifier}"
 
 
-def _check_data(data: str, split: str | None, mapping: str | None, as_json: bool) -> tuple[int, int]:
+def _check_data(
+    data: str, split: str | None, mapping: str | None, pictures: str | None, as_json: bool
+) -> tuple[int, int]:
     """Print the problems of a data set, one a line.
 
     Returns:
@@ -119,7 +124,7 @@ def _check_data(data: str, split: str | None, mapping: str | None, as_json: bool
     """
     from hfmm.data.doctor import diagnose
 
-    problems = diagnose(data, split, mapping)
+    problems = diagnose(data, split, mapping, **({"pictures": pictures} if pictures else {}))
     if as_json:
         print_json([{"where": problem.where, "what": problem.what} for problem in problems])
     for problem in () if as_json else problems:

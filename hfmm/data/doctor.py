@@ -5,7 +5,9 @@ from typing import Any
 
 from hfmm.data.checks import Problem
 from hfmm.data.columns import parse_columns
-from hfmm.data.sources import Source, canonical_split, examples_of, is_built_in, load_built_in, open_source
+from hfmm.data.local import Source
+from hfmm.data.sources import examples_of, is_built_in, load_built_in, open_source
+from hfmm.data.splits import canonical_split
 from hfmm.errors import DataError
 
 

@@ -111,9 +111,7 @@ def verdicts_of(own: Sequence[str], other: Sequence[str], judge: Callable[[int],
     return [judge(number) if number in asked else None for number in range(len(own))]
 
 
-def judged(
-    own: Sequence[int | None], other: Sequence[int | None], verdicts: Sequence[str | None]
-) -> list[int | None]:
+def judged(own: Sequence[int | None], other: Sequence[int | None], verdicts: Sequence[str | None]) -> list[int | None]:
     """The answer on which two models agree, the judge's where they do not.
 
     Raises:

@@ -49,7 +49,10 @@ ALONE = {  # what is given to metrics that are not of captions
     "hierarchical_precision": {"predictions": [["a", "b"]], "references": ["b"], "parents": {"a": ["c"], "b": ["c"]}},
     "vqa": {"predictions": ["yes", "two"], "references": [["yes", "no", "yes"], ["2"]]},
     "scienceqa_accuracy": {
-        "predictions": ["B", "no"], "references": [1, 0], "others": ["A", "A"], "verdicts": ["B", "A. Yes"],
+        "predictions": ["B", "no"],
+        "references": [1, 0],
+        "others": ["A", "A"],
+        "verdicts": ["B", "A. Yes"],
     },
     "relative_score": {"predictions": [6, 9], "references": [8, 9], "categories": ["conv", "detail"]},
     "zero_shot": {"predictions": [["a", "b"], ["b", "a"]], "references": ["b", "b"]},

@@ -25,7 +25,7 @@ def test_by_category():
 
 @pytest.mark.parametrize("score", [-1, float("nan"), "8", True, None])
 def test_what_is_no_score_is_refused(score):
-    with pytest.raises(DataError, match="prediction 1 is .*: a judge's score is a number, not below 0"):
+    with pytest.raises(DataError, match=r"prediction 1 is .*: a judge's score is a number, not below 0"):
         metrics.load("relative_score").compute(predictions=[6, score], references=[8, 9])
     with pytest.raises(DataError, match="reference 1 is"):
         metrics.load("relative_score").compute(predictions=[6, 6], references=[8, score])

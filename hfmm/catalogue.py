@@ -112,13 +112,14 @@ def _reference(name: str, title: str, year: int, paper: str, source: tuple[str, 
 CLASSES, FEATURES, BOXES = ("image-classification",), ("image-feature-extraction",), ("object-detection",)
 CAPTIONS, ANSWERS, RETRIEVAL = ("image-captioning",), ("visual-question-answering",), ("image-text-retrieval",)
 PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-image",), ("image-to-image",)
-ZERO_SHOT = ("zero-shot-image-classification",)
+ZERO_SHOT, DIALOGUES = ("zero-shot-image-classification",), ("image-text-to-text",)
 SMALL_CLASSIFIER = "lenet5"  # good enough for small pictures
 PIPELINE = "DiffusionPipeline"  # diffusers' Auto class
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
 OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)
 OF_PAIRS = (("AutoProcessor", "CLIPProcessor"), *OF_PICTURES, ("AutoTokenizer", "CLIPTokenizer"))
 OF_WORDS_AND_PICTURES = (*OF_PICTURES, ("AutoTokenizer", "TokenizersBackend"))
+OF_DIALOGUES = (("AutoProcessor", "LlavaProcessor"), *OF_WORDS_AND_PICTURES)
 
 # fmt: off
 ROWS: tuple[Row, ...] = (
@@ -299,8 +300,9 @@ ROWS: tuple[Row, ...] = (
     Row("perceiver_io", "Perceiver IO, rows not upstream", "generalist", 2022, "arXiv:2107.14795", "hfmm",
         ("any-to-any", "optical-flow"), ("S1:30",)),
     Row("unified_io", "Unified-IO", "generalist", 2023, "arXiv:2206.08916", "hfmm", ("any-to-any",), ("S4:33",)),
-    Row("llava", "LLaVA, version 1", "generalist", 2023, "arXiv:2304.08485", "hfmm", ("image-text-to-text",),
-        ("S0:34",), camel="LlavaLinear"),
+    Row("llava", "LLaVA, version 1", "generalist", 2023, "arXiv:2304.08485", "hfmm", DIALOGUES, ("S0:34",), "ready",
+        (("AutoModelForImageTextToText", "LlavaV1ForConditionalGeneration"),), camel="LlavaV1",
+        processors=OF_DIALOGUES),
     Row("next_gpt", "NExT-GPT", "generalist", 2024, "arXiv:2309.05519", "hfmm", ("any-to-any",), ("S2:35",)),
     Row("attention_routing", "Attention for routing", "generalist", 2019, "arXiv:1803.08475", "hfmm", ("routing",),
         ("S3:62",)),

@@ -16,6 +16,7 @@ from hfmm import catalogue
 from hfmm.catalogue import PIPELINE, Row
 from hfmm.errors import UsageError, unknown
 from hfmm.nn.byte_pairs import pair_processor
+from hfmm.nn.chat_processing import chat_processor
 from hfmm.nn.word_pieces import word_piece_processor
 from hfmm.registration import pipeline_module
 
@@ -23,6 +24,7 @@ WHOLE = 1 << 16  # pixels, more than any JPEG has
 Preset = Mapping[str, Mapping[str, Any]]
 FROM_CORPUS: dict[str, Callable[..., Any]] = {  # upstream's, which cannot build one
     "CLIPProcessor": pair_processor,
+    "LlavaProcessor": chat_processor,
     "ViltProcessor": word_piece_processor,
 }
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")

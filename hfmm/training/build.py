@@ -18,6 +18,7 @@ from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data.collate import Collator
 from hfmm.data.columns import require
+from hfmm.data.dialogues import spoken
 from hfmm.data.examples import Examples
 from hfmm.data.identities import Identities
 from hfmm.data.questions import Answered
@@ -132,6 +133,7 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
         **recipe.data.options,
     )
     material = material_of(task)
+    examples = spoken(examples) if material.speaks else examples
     require(examples, material.columns, task)
     if recipe.data.unseen:
         examples = without_classes(examples, recipe.data.unseen)

@@ -9,6 +9,7 @@ from hfmm import registration as _registration
 TYPE_CHECKING = False  # as typing's, which takes longer to import than all of hfmm
 if TYPE_CHECKING:
     from hfmm import metrics as metrics
+    from hfmm.chat import LlavaChat as LlavaChat
     from hfmm.catalogue import list_architectures as list_architectures
     from hfmm.data import load as load_data  # noqa: F401
     from hfmm.evaluation import evaluate as evaluate
@@ -25,6 +26,7 @@ _HOMES = {  # public name -> its module and its name there; an empty name is the
     "list_architectures": ("hfmm.catalogue", "list_architectures"),
     "create_model": ("hfmm.factory", "create_model"),
     "create_processor": ("hfmm.factory", "create_processor"),
+    "LlavaChat": ("hfmm.chat", "LlavaChat"),
     "train": ("hfmm.training.run", "train"),
     "evaluate": ("hfmm.evaluation", "evaluate"),
     "explain": ("hfmm.explanation", "explain"),

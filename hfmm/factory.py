@@ -267,7 +267,7 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         UsageError: An unknown name, preset or setting.
     """
     row = ready_row(name)
-    settings = {**find_preset(row, preset)["processor"], **overrides}
+    settings = processor_settings(name, preset, overrides)
     own = dict(row.processors).get("AutoProcessor")
     if own is not None:
         if captions is None:
@@ -283,6 +283,11 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
     whole = {"height": height, "width": width}
     crops = getattr(kind, "do_center_crop", False) and not kind.default_to_square
     return kind(size={"shortest_edge": size} if crops else whole, crop_size=whole, **settings)
+
+
+def processor_settings(name: str, preset: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a preset's processor, others over them."""
+    return {**find_preset(ready_row(name), preset)["processor"], **overrides}
 
 
 def processor_class(row: Row) -> Any:

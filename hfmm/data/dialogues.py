@@ -120,6 +120,12 @@ def joined(pictures: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([made[name] for made in pictures if name in made]) for name in sorted(names)}
 
 
+def questions_of(example: Mapping[str, Any]) -> list[str]:
+    """What a user asks in a dialogue, a text a turn."""
+    asked = (message["content"] for message in example["messages"] if message["role"] == "user")
+    return [" ".join(part["text"] for part in parts if part["type"] == "text") for parts in asked]
+
+
 def pictures_of(example: Mapping[str, Any]) -> list[Any]:
     """The pictures of an example, in the order in which its messages speak of them."""
     if example.get("images") is not None:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 from transformers import CLIPImageProcessorPil, LlavaProcessor, PreTrainedTokenizerFast
 
-from hfmm.nn.chat_templates import IMAGE, OWN, V0_STOP, chat_template
+from hfmm.nn.chat_templates import IMAGE, OWN, V0_STOP, chat_template, text_template
 
 UNKNOWN, START, END, PAD = "<unk>", "<s>", "</s>", "<pad>"
 SPECIAL = (UNKNOWN, START, END, PAD, IMAGE, V0_STOP)  # ids 0 to 5
@@ -100,21 +100,30 @@ def chat_processor(  # noqa: PLR0913  settings of a preset
     return processor
 
 
-def processor_over(image_processor: Any, tokenizer: Any, patch_size: int) -> LlavaProcessor:
+def processor_over(
+    image_processor: Any, tokenizer: Any, patch_size: int, class_token: bool = True
+) -> LlavaProcessor:
     """LLaVA's processor, without a template, over a picture tower's image processor and a language model's tokenizer.
 
     The tokenizer has the placeholder of pictures. As many placeholders stand for a picture as it has patches: the
-    tower's class token is counted and left out again.
+    class token of a tower that has one is counted and left out again.
     """
     return LlavaProcessor(
-        image_processor, tokenizer, patch_size=patch_size, vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
+        image_processor, tokenizer, patch_size=patch_size, num_additional_image_tokens=int(class_token),
+        vision_feature_select_strategy="default" if class_token else "full",
     )  # fmt: skip
 
 
-def set_template(processor: Any, template: str = "v0", system: str | None = None) -> None:
-    """Give a processor another conversation template, or the tokenizer's own."""
+def add_placeholder(tokenizer: Any) -> None:
+    """Give a language model's tokenizer the placeholder of pictures, and what to fill up with where it has nothing."""
+    tokenizer.add_special_tokens({"extra_special_tokens": [IMAGE]}, replace_extra_special_tokens=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+
+
+def set_template(processor: Any, template: str = "v0", system: str | None = None, own: str = "") -> None:
+    """Give a processor another conversation template, or a language model's own."""
     if template == OWN:
-        processor.chat_template = processor.tokenizer.chat_template
+        processor.chat_template = text_template(own, processor.image_token)
     else:
         processor.chat_template = chat_template(template, system, processor.image_token)

@@ -29,7 +29,7 @@ _LANGUAGE_AND_VISION = (
     "provides, and assist the user with a variety of tasks using natural language."
 )
 SYSTEMS = {"plain": "", "v0": _HELPFUL, "v0_mmtag": _TAGGED, "v1": _HELPFUL, "llama_2": _LANGUAGE_AND_VISION}
-_PARTS = """\
+_SAID = """\
 {%- macro said(content) -%}
 {%- if content is string -%}{{- content -}}{%- else -%}
 {%- for part in content -%}
@@ -37,6 +37,15 @@ _PARTS = """\
 {%- endfor -%}
 {%- endif -%}
 {%- endmacro -%}
+"""
+_AS_TEXT = """\
+{%- set texts = namespace(turns=[]) -%}
+{%- for message in messages -%}
+{%- set texts.turns = texts.turns + [dict(message, content=said(message["content"]))] -%}
+{%- endfor -%}
+{%- set messages = texts.turns -%}
+"""
+_SYSTEM = """\
 {%- set talk = namespace(system=SYSTEM, turns=messages) -%}
 {%- if messages and messages[0]["role"] == "system" -%}
 {%- set talk.system = said(messages[0]["content"]) -%}{%- set talk.turns = messages[1:] -%}
@@ -99,7 +108,12 @@ def chat_template(name: str, system: str | None = None, image: str = IMAGE) -> s
     said = SYSTEMS[name] if system is None else system
     values = {"SYSTEM": _quoted(said), "PICTURE": _quoted(picture), **names}
     settings = "".join(f"{{%- set {key} = {value} -%}}\n" for key, value in values.items())
-    return settings + _PARTS + body
+    return settings + _SAID + _SYSTEM + body
+
+
+def text_template(own: str, image: str = IMAGE) -> str:
+    """A language model's own chat template, which knows text alone, for content parts: each picture its placeholder."""
+    return f"{{%- set PICTURE = {_quoted(image)} -%}}\n{_SAID}{_AS_TEXT}{own}"
 
 
 def _quoted(text: str) -> str:

@@ -68,8 +68,7 @@ def answer_questions(
     paths = find_pictures(questions, pictures)
     rows = []
     for question in questions:
-        content = [{"type": "image"}, {"type": "text", "text": question.text}]
-        talk = Talk([{"role": "user", "content": content}], [decode(paths[question.image])], question.id)
+        talk = Talk([], name=question.id).asked(question.text, [decode(paths[question.image])])
         (said,) = reply(loaded.model, loaded.processor, [talk], max_new_tokens=max_new_tokens, do_sample=False)
         rows.append(
             {

@@ -100,9 +100,7 @@ def chat_processor(  # noqa: PLR0913  settings of a preset
     return processor
 
 
-def processor_over(
-    image_processor: Any, tokenizer: Any, patch_size: int, class_token: bool = True
-) -> LlavaProcessor:
+def processor_over(image_processor: Any, tokenizer: Any, patch_size: int, class_token: bool = True) -> LlavaProcessor:
     """LLaVA's processor, without a template, over a picture tower's image processor and a language model's tokenizer.
 
     The tokenizer has the placeholder of pictures. As many placeholders stand for a picture as it has patches: the

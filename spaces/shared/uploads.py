@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageOps
 
-from hfmm.errors import UsageError
+from hfmm.errors import DataError, UsageError
 
 MAX_PIXELS = 40_000_000  # 120 MB of RGB
 MAX_ASPECT = 200  # a line of pixels, resized by its short side, would be as large as a bomb
@@ -44,6 +44,23 @@ def guarded_several(files: gr.File, most: int) -> gr.File:
     return _with_uploads_only(files, preprocess)
 
 
+def guarded_words(words: gr.MultimodalTextbox, most: int) -> gr.MultimodalTextbox:
+    """The same for an input of words and pictures, of which the app gets the words and the (file, picture) pairs.
+
+    Args:
+        words: With `file_count="multiple"`.
+        most: Pictures.
+    """
+
+    def preprocess(payload: Any) -> tuple[str, list[tuple[str, Image.Image]]]:
+        sent = [] if payload is None else payload.files
+        if len(sent) > most:
+            raise refusal(f"These are {len(sent)} pictures: the limit is {most}.")
+        return "" if payload is None else payload.text, [(each.path, _decoded(each)) for each in sent]
+
+    return _with_uploads_only(words, preprocess)
+
+
 def _decoded(sent: Any) -> Image.Image:
     if sent.path is None:
         raise refusal("Send the picture as an uploaded file.")
@@ -74,7 +91,7 @@ def told() -> Iterator[None]:
     """What a model cannot do is told to the visitor in its own words."""
     try:
         yield
-    except UsageError as error:
+    except (UsageError, DataError) as error:
         raise refusal(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
 
 

@@ -1,0 +1,129 @@
+"""What visitors and programs can say to the models that converse."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image
+from speakers import Speaker, answer
+from uploads import refusal, told
+
+from hfmm.explanation.dialogue import Talk
+
+NOBODY = "nobody"
+MOST = 8  # pictures of a conversation
+LONGEST = 2000  # letters of what is said at once
+TOKENS = 512  # of an answer, at most
+HOTTEST = 2  # temperature
+SIDE = 1024  # pixels of the longer side of a picture that is kept
+NOTHING = {"text": "", "files": []}  # what is left to say once it is said
+Message = dict[str, Any]
+Sent = tuple[str, list[tuple[str, Image.Image]]]  # words, and the file of each picture with what it holds
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What one model has heard and said.
+
+    Attributes:
+        talk: As the model takes it.
+        shown: As visitors see it.
+    """
+
+    talk: Talk = Talk([])
+    shown: tuple[Message, ...] = ()
+
+    def asked(self, text: str, files: list[str], pictures: list[Image.Image]) -> "Conversation":
+        """The same after a visitor has said something."""
+        content = [*({"path": file} for file in files), text]
+        return Conversation(self.talk.asked(text, pictures), (*self.shown, {"role": "user", "content": content}))
+
+    def growing(self, text: str) -> "Conversation":
+        """The same while the model says something, as visitors see it."""
+        return replace(self, shown=(*self.shown, {"role": "assistant", "content": text or "(nothing)"}))
+
+    def answered(self, text: str) -> "Conversation":
+        """The same after the model has said something."""
+        return replace(self.growing(text), talk=self.talk.answered(text))
+
+
+Memory = Mapping[str, Conversation]  # by the name of the model
+
+
+class Parlor:
+    """What visitors and programs can ask for. The docstrings are what the API and MCP clients read.
+
+    Args:
+        speakers: By name.
+    """
+
+    def __init__(self, speakers: Mapping[str, Speaker]) -> None:
+        self.speakers = speakers
+
+    def say(
+        self, words: Sent, model: str, other: str, longest: float, temperature: float, memory: Memory
+    ) -> Iterator[tuple[list[Message], list[Message], Memory, dict[str, Any]]]:
+        """Say something, with pictures or without, and hear what one model or two answer, word by word.
+
+        Args:
+            words: Text, and uploaded pictures of at most 5 MB each, 8 in a conversation.
+            model: Name of the model.
+            other: Name of a model that hears the same and answers for itself, or "nobody".
+            longest: Tokens of an answer, 1 to 512.
+            temperature: 0 for the likeliest words, up to 2 for others.
+            memory: What was said before.
+
+        Returns:
+            The conversation with the model, and that with the other.
+        """
+        text, sent = words
+        names = list(dict.fromkeys(name for name in (model, other) if name != NOBODY))
+        speakers = [self._speaker(name) for name in names]
+        _check(text, longest, temperature)
+        files, pictures = [file for file, _ in sent], [_small(picture) for _, picture in sent]
+        talks = {name: memory.get(name, Conversation()).asked(text.strip(), files, pictures) for name in names}
+        if any(len(each.talk.pictures) > MOST for each in talks.values()):
+            raise refusal(f"A conversation is about {MOST} pictures at most: clear it to show others.")
+        for speaker in speakers:
+            name, asked = speaker.name, talks[speaker.name]
+            with told():
+                for said in answer(speaker, asked.talk, int(longest), temperature):
+                    talks[name] = asked.growing(said)
+                    yield *_views(talks), memory, NOTHING
+                talks[name] = asked.answered(said)
+        yield *_views(talks), talks, NOTHING
+
+    def clear(self) -> tuple[list[Message], list[Message], Memory]:
+        """Forget the conversation and begin another, which knows nothing of it.
+
+        Returns:
+            Two empty conversations.
+        """
+        return [], [], {}
+
+    def _speaker(self, name: str) -> Speaker:
+        if name not in self.speakers:
+            raise refusal(f"There is no model '{name}': known are {', '.join(self.speakers)}.")
+        return self.speakers[name]
+
+
+def _check(text: str, longest: float, temperature: float) -> None:
+    """Raise gr.Error where something cannot be answered."""
+    if not text.strip():
+        raise refusal("Write something first.")
+    if len(text) > LONGEST:
+        raise refusal(f"This is too long: {LONGEST} letters are the limit.")
+    if not (1 <= longest <= TOKENS and 0 <= temperature <= HOTTEST):
+        raise refusal(f"An answer has 1 to {TOKENS} tokens, and its temperature is 0 to {HOTTEST}.")
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    """A picture to keep for a while: models look at fewer pixels anyway."""
+    picture.thumbnail((SIDE, SIDE))
+    return picture
+
+
+def _views(talks: Memory) -> tuple[list[Message], list[Message]]:
+    """Both conversations as visitors see them; the second is empty where there is one."""
+    first, second = [*(list(each.shown) for each in talks.values()), []][:2]
+    return first, second

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from random import Random
+from threading import Lock
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ IGNORED = -100  # label of a token that is not learned
 CAPTION_REQUEST = "Describe the image concisely."
 IGNORED_ANSWER = "yes"  # says nothing: only what follows it is looked at
 MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")  # a chat template that says what the assistant says
+_RENDERING = Lock()  # upstream shares one compiled template between threads, and its marks with it
 Messages = list[dict[str, Any]]
 Span = tuple[int, int]  # first character, and the one after the last
 
@@ -184,10 +186,11 @@ def rendered(processor: Any, messages: Messages) -> tuple[str, list[Span]]:
         DataError: The template writes early turns differently once later ones follow.
     """
     if MARKED.search(processor.chat_template):
-        texts, spans = render_jinja_template(
-            [messages], chat_template=processor.chat_template, return_assistant_tokens_mask=True,
-            **processor.tokenizer.special_tokens_map,
-        )  # fmt: skip
+        with _RENDERING:
+            texts, spans = render_jinja_template(
+                [messages], chat_template=processor.chat_template, return_assistant_tokens_mask=True,
+                **processor.tokenizer.special_tokens_map,
+            )  # fmt: skip
         return texts[0], [tuple(span) for span in spans[0]]
     spans, text = [], ""
     for number, message in enumerate(messages):

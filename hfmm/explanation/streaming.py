@@ -31,20 +31,19 @@ def stream(model: Any, processor: Any, talk: Talk, **generation: Any) -> Pieces:
     """
     if (generation.get("num_beams") or model.generation_config.num_beams or 1) > 1:
         raise UsageError("an answer of several beams cannot be streamed: leave out num_beams, or ask without")
-    return _streamed(model, processor, prompts(model, processor, [talk]), generation)
+    settings = {**prompts(model, processor, [talk]), **stopping(model, processor), **generation}
+    return _streamed(model, processor.tokenizer, settings, ending_of(processor))
 
 
-def _streamed(model: Any, processor: Any, inputs: dict[str, torch.Tensor], generation: dict[str, Any]) -> Pieces:
-    streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
+def _streamed(model: Any, tokenizer: Any, settings: dict[str, Any], ending: str) -> Pieces:
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     gone = _Gone()
     failures: list[BaseException] = []
 
     def generate() -> None:
         try:
             with torch.inference_mode():
-                stops = StoppingCriteriaList([gone])
-                asked = {**stopping(model, processor), **generation}
-                model.generate(**inputs, **asked, streamer=streamer, stopping_criteria=stops)
+                model.generate(**settings, streamer=streamer, stopping_criteria=StoppingCriteriaList([gone]))
         except BaseException as error:  # told to the reader, who waits for the streamer
             failures.append(error)
             streamer.end()
@@ -52,7 +51,7 @@ def _streamed(model: Any, processor: Any, inputs: dict[str, torch.Tensor], gener
     thread = Thread(target=generate, daemon=True)
     thread.start()
     try:
-        reply = yield from _before(streamer, ending_of(processor))
+        reply = yield from _before(streamer, ending)
         thread.join()
         if failures:
             raise failures[0]

@@ -71,8 +71,8 @@ def build(speakers: Sequence[Speaker], title: str = "Chat about pictures") -> gr
                 second = conversation(NOBODY, "second")
         words = guarded_words(
             gr.MultimodalTextbox(
-                label="What you say", placeholder="Ask something; pictures stand before the words", file_count="multiple",
-                file_types=["image"], sources=["upload"], elem_id="words",
+                label="What you say", placeholder="Ask something; pictures stand before the words",
+                file_count="multiple", file_types=["image"], sources=["upload"], elem_id="words",
             ),
             MOST,
         )  # fmt: skip

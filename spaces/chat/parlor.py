@@ -1,7 +1,7 @@
 """What visitors and programs can say to the models that converse."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
@@ -30,7 +30,7 @@ class Conversation:
         shown: As visitors see it.
     """
 
-    talk: Talk = Talk([])
+    talk: Talk = field(default_factory=lambda: Talk([]))
     shown: tuple[Message, ...] = ()
 
     def asked(self, text: str, files: list[str], pictures: list[Image.Image]) -> "Conversation":

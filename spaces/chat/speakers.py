@@ -61,7 +61,7 @@ def answer(speaker: Speaker, talk: Talk, longest: int, temperature: float) -> It
         longest: Tokens of the answer, at most.
         temperature: Of the draws; 0 takes the likeliest token each time.
     """
-    drawn = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+    drawn = {"do_sample": True, "temperature": float(temperature)} if temperature else {"do_sample": False}
     pieces, said = stream(speaker.model, speaker.processor, talk, max_new_tokens=longest, **drawn), ""
     try:
         while True:

@@ -1,0 +1,99 @@
+"""The page of the chat app as a person sees it, in Debian's Chromium, at the width of a desk and of a phone."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from hfmm.hub.spaces import folder_of
+from tests.spaces.pages import SCREENS, Page, screen
+
+if find_spec("gradio") is None:
+    pytest.skip("the app needs gradio: pip install 'hfmm[demo]'", allow_module_level=True)
+
+EXAMPLES = sorted((folder_of("chat") / "examples").glob("*.png"))
+
+
+@pytest.fixture(params=SCREENS)
+def page(request, browser, chat_address):
+    with screen(browser, request.param):
+        yield Page(browser, chat_address, request.param, ready="#words textarea")
+
+
+def say(page, text, *pictures):
+    """Write, upload and send."""
+    if pictures:
+        page.upload(*pictures, to="words")
+        page.wait(lambda: page.loaded("#words img") == len(pictures))
+    box = page.all("#words textarea")[0]
+    box.send_keys(text)
+    page.wait(lambda: page.all("#words textarea")[0].get_attribute("value") == text)
+    page.click("#words button.submit-button")
+
+
+def heard(page, where="first"):
+    """The answers in a conversation."""
+    return [found.text for found in page.all(f"#{where} .bot.message")]
+
+
+def answered(page, count, where="first"):
+    """Until so many answers are whole: what was said is then no longer in the box."""
+    page.wait(lambda: len(heard(page, where)) == count and all(heard(page, where)))
+    page.wait(lambda: page.all("#words textarea")[0].get_attribute("value") == "")
+
+
+def test_a_person_asks_about_pictures_goes_on_and_clears(page):
+    say(page, "what color is the star", EXAMPLES[0])
+    answered(page, 1)
+    assert page.loaded("#first img") == 1
+    say(page, "and in these", *EXAMPLES[1:3])
+    answered(page, 2)
+    assert page.loaded("#first img") == 3
+    assert [found.text for found in page.all("#first .user.message")][-1] == "and in these"
+    assert page.fits()
+    page.click("#clear")
+    page.wait(lambda: not heard(page))
+    assert page.loaded("#first img") == 0
+    assert page.errors() == []
+    assert page.foreign() == []
+
+
+def choose(page, name, text):
+    """Take an entry of a drop-down."""
+    from selenium.webdriver.common.keys import Keys
+
+    box = page.all(f"#{name} input")[0]
+    page.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+    box.click()
+    box.send_keys(Keys.CONTROL, "a")
+    box.send_keys(text, Keys.ENTER)
+
+
+def test_a_person_compares_with_an_adapted_model(page):
+    choose(page, "other", "llava (adapter), adapted")
+    page.wait(lambda: page.all("#second") and page.all("#second")[0].is_displayed())
+    say(page, "what color is the star", EXAMPLES[0])
+    answered(page, 1, "second")
+    assert len(heard(page)) == 1
+    assert page.loaded("#second img") == 1
+    assert "llava (adapter), adapted" in page.all("#second")[0].text
+    assert page.fits()
+    if page.screen["mobile"]:  # one under the other, not side by side
+        first, second = (page.all(f"#{name}")[0].rect for name in ("first", "second"))
+        assert first["y"] + first["height"] <= second["y"]
+    choose(page, "other", "nobody")
+    page.wait(lambda: not page.all("#second") or not page.all("#second")[0].is_displayed())
+    page.wait(lambda: not heard(page))
+    assert page.errors() == []
+
+
+@pytest.mark.parametrize("page", ["phone"], indirect=True)
+def test_a_person_who_sends_too_little_or_something_else_is_told(page, files):
+    page.upload(EXAMPLES[0], to="words")
+    page.wait(lambda: page.loaded("#words img") == 1)
+    page.click("#words button.submit-button")
+    assert "Write something first" in page.toast()
+    page.upload(files / "words.png", to="words")
+    page.wait(lambda: len(page.all("#words .thumbnail-item")) == 2)
+    page.all("#words textarea")[0].send_keys("what is it")
+    page.click("#words button.submit-button")
+    page.wait(lambda: "no picture that can be read" in page.toast())

@@ -179,6 +179,17 @@ def encode(processor: Any, messages: Messages, pictures: Sequence[Any], name: st
     raise DataError(f"example {name} has no answer to learn")
 
 
+def length_of(processor: Any, messages: Messages, pictures: Sequence[Any], name: str) -> int:
+    """How many tokens a dialogue has, its pictures among them.
+
+    Raises:
+        DataError: Its messages do not fit its pictures.
+    """
+    made: Mapping[str, Any] = processor.image_processor(list(pictures), return_tensors="pt") if pictures else {}
+    text, _ = rendered(processor, messages)
+    return len(_tokens(processor, text, (), made, len(pictures), name)[0])
+
+
 def rendered(processor: Any, messages: Messages) -> tuple[str, list[Span]]:
     """A dialogue as its chat template writes it, and where in it the answers stand, with what ends them.
 

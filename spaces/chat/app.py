@@ -38,6 +38,7 @@ LEAD = """# {title}
 Ask about one picture or several, and go on asking: the model remembers what was said and shown until you clear it."""
 CSS = """
 .conversation .message { overflow-wrap: anywhere }
+.conversation .message-buttons { display: none }
 .conversation img { image-rendering: pixelated; max-height: 11rem; width: auto }
 """
 
@@ -92,6 +93,8 @@ def build(speakers: Sequence[Speaker], title: str = "Chat about pictures") -> gr
         )
         emptied = [first, second, memory]
         clear.click(parlor.clear, None, emptied, cancels=[said], api_name="clear")
+        for shown in (first, second):  # the bin in its corner
+            shown.clear(parlor.clear, None, emptied, cancels=[said], api_visibility="private")
         for choice in (model, other):
             choice.change(parlor.clear, None, emptied, cancels=[said], api_visibility="private").then(
                 seated, [model, other], [first, second, beside], api_visibility="private"

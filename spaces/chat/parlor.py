@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import gradio as gr
 from PIL import Image
 from speakers import Speaker, answer
 from uploads import refusal, told
@@ -84,14 +85,15 @@ class Parlor:
         talks = {name: memory.get(name, Conversation()).asked(text.strip(), files, pictures) for name in names}
         if any(len(each.talk.pictures) > MOST for each in talks.values()):
             raise refusal(f"A conversation is about {MOST} pictures at most: clear it to show others.")
+        yield *_views(talks), memory, NOTHING
         for speaker in speakers:
             name, asked = speaker.name, talks[speaker.name]
             with told():
                 for said in answer(speaker, asked.talk, int(longest), temperature):
                     talks[name] = asked.growing(said)
-                    yield *_views(talks), memory, NOTHING
+                    yield *_views(talks), memory, gr.skip()
                 talks[name] = asked.answered(said)
-        yield *_views(talks), talks, NOTHING
+        yield *_views(talks), talks, gr.skip()  # a visitor may be writing again
 
     def clear(self) -> tuple[list[Message], list[Message], Memory]:
         """Forget the conversation and begin another, which knows nothing of it.

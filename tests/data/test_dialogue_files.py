@@ -1,12 +1,14 @@
 """Dialogues in files: several pictures, LLaVA's own JSON, chat columns, and what the doctor says of them."""
 
 import json
+import re
 from pathlib import Path
 
 import datasets
 import pytest
 from PIL import Image
 
+import hfmm
 from hfmm.data import load
 from hfmm.data.columns import map_columns
 from hfmm.data.doctor import diagnose
@@ -239,3 +241,21 @@ def test_every_problem_of_dialogues_with_its_line(tmp_path):
         ]
         expected = [(f"{tmp_path}/{name} line {line}", what) for line, what in enumerate(rows, first)]
         assert found == expected
+
+
+def test_dialogues_that_are_too_long_for_a_model(tmp_path):
+    paint(tmp_path)
+    processor = hfmm.create_processor("llava")
+    patches = (64 // 8) ** 2
+    processor.tokenizer.model_max_length = patches + 60
+    user = {"role": "user", "content": turn("<image>", "what?")}
+    rows = [{"image": "red.png", "messages": [user, ANSWER | {"content": "yes " * count}]} for count in (1, 100, 2)]
+    data = write_lines(tmp_path / "a.jsonl", [*rows, {"image": "pink.png", "messages": [user, ANSWER]}])
+    said = {problem.where.rpartition(" ")[2]: problem.what for problem in diagnose(str(data), processor=processor)}
+    assert said.keys() == {"2", "4"}
+    assert re.fullmatch(rf"the dialogue has \d+ tokens, more than the model's {patches + 60}", said["2"])
+    write_lines(tmp_path / "b.jsonl", [{"image": "red.png", "question": "what?", "answer": "yes " * 100}])
+    assert "the dialogue has" in diagnose(str(tmp_path / "b.jsonl"), processor=processor)[0].what
+    write_lines(tmp_path / "c.jsonl", [{"image": "red.png", "label": 1}])
+    with pytest.raises(DataError, match="no column 'messages', which image-text-to-text needs"):
+        diagnose(str(tmp_path / "c.jsonl"), processor=processor)

@@ -23,7 +23,7 @@ def save(root):
         model.name_or_path = str(root / "llava")
         adapted = peft.get_peft_model(model, peft.LoraConfig(**ADAPTERS))
         with torch.no_grad():
-            for name, weight in adapted.named_parameters():
+            for weight in adapted.parameters():
                 if weight.requires_grad:
                     weight.normal_(std=0.3)
         adapted.save_pretrained(root / "adapter")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from importlib.util import find_spec
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -110,7 +111,7 @@ def test_answers_come_piece_by_piece(client):
     job.result()
     said = [first[-1]["content"][0]["text"] for first, *_ in job.outputs()]
     assert len(set(said)) > 2
-    assert all(later.strip().startswith(sooner.strip()) for sooner, later in zip(said, said[1:], strict=False))
+    assert all(later.strip().startswith(sooner.strip()) for sooner, later in pairwise(said))
 
 
 def test_temperature_draws(say, client):
@@ -180,7 +181,7 @@ def test_demo_opens_plain_and_adapted_models(talkers, chat_address):
 
 def test_a_model_that_does_not_converse_is_refused(files, chat_address):
     app = demo.import_app(APP)
-    with pytest.raises(UsageError, match="show and tell .* does not converse: its processor has no chat template"):
+    with pytest.raises(UsageError, match=r"show and tell .* does not converse: its processor has no chat template"):
         app.load(str(files / "show_and_tell"), own_code=False)
 
 

@@ -83,20 +83,25 @@ def build(speakers: Sequence[Speaker], title: str = "Chat about pictures") -> gr
             temperature = gr.Slider(0, HOTTEST, value=0, step=0.1, label="Temperature", elem_id="temperature")
         asked = [{"text": text, "files": [str(HERE / "examples" / name)]} for name, text in EXAMPLES]
         gr.Examples([[each] for each in asked], [words], api_visibility="private")
-        said = words.submit(
-            parlor.say,
-            [words, model, other, longest, temperature, memory],
-            [first, second, memory, words],
-            api_name="say",
+        talk = [first, second, memory]
+        # What is said leaves the box once: a visitor may be writing again while the models answer.
+        heard = words.submit(
+            parlor.hear, [words, model, other, memory], [*talk, words], api_visibility="private", show_progress="hidden"
+        )
+        said = heard.success(
+            parlor.answer,
+            [longest, temperature, memory],
+            talk,
+            api_visibility="private",
             show_progress="hidden",
             **LIMITS,
         )
-        emptied = [first, second, memory]
-        clear.click(parlor.clear, None, emptied, cancels=[said], api_name="clear")
+        gr.on([], parlor.say, [words, model, other, longest, temperature, memory], talk, api_name="say", **LIMITS)
+        clear.click(parlor.clear, None, talk, cancels=[said], api_name="clear")
         for shown in (first, second):  # the bin in its corner
-            shown.clear(parlor.clear, None, emptied, cancels=[said], api_visibility="private")
+            shown.clear(parlor.clear, None, talk, cancels=[said], api_visibility="private")
         for choice in (model, other):
-            choice.change(parlor.clear, None, emptied, cancels=[said], api_visibility="private").then(
+            choice.change(parlor.clear, None, talk, cancels=[said], api_visibility="private").then(
                 seated, [model, other], [first, second, beside], api_visibility="private"
             )
     return serving.queued(demo)

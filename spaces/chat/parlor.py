@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import gradio as gr
 from PIL import Image
 from speakers import Speaker, answer
 from uploads import refusal, told
@@ -39,6 +38,15 @@ class Conversation:
         content = [*({"path": file} for file in files), text]
         return Conversation(self.talk.asked(text, pictures), (*self.shown, {"role": "user", "content": content}))
 
+    def settled(self) -> "Conversation":
+        """The same without a question that was not answered, because the visitor or the model stopped."""
+        messages = self.talk.messages
+        if not messages or messages[-1]["role"] == "assistant":
+            return self
+        new = sum(part["type"] == "image" for part in messages[-1]["content"])
+        pictures = self.talk.pictures[: len(self.talk.pictures) - new]
+        return Conversation(Talk(messages[:-1], pictures), self.shown[:-1])
+
     def growing(self, text: str) -> "Conversation":
         """The same while the model says something, as visitors see it."""
         return replace(self, shown=(*self.shown, {"role": "assistant", "content": text or "(nothing)"}))
@@ -63,7 +71,7 @@ class Parlor:
 
     def say(
         self, words: Sent, model: str, other: str, longest: float, temperature: float, memory: Memory
-    ) -> Iterator[tuple[list[Message], list[Message], Memory, dict[str, Any]]]:
+    ) -> Iterator[tuple[list[Message], list[Message], Memory]]:
         """Say something, with pictures or without, and hear what one model or two answer, word by word.
 
         Args:
@@ -77,23 +85,40 @@ class Parlor:
         Returns:
             The conversation with the model, and that with the other.
         """
+        yield from self.answer(longest, temperature, self.hear(words, model, other, memory)[2])
+
+    def hear(
+        self, words: Sent, model: str, other: str, memory: Memory
+    ) -> tuple[list[Message], list[Message], Memory, dict[str, Any]]:
+        """Add what a visitor says to the conversations with a model and another; leave nothing in the box."""
         text, sent = words
-        names = list(dict.fromkeys(name for name in (model, other) if name != NOBODY))
-        speakers = [self._speaker(name) for name in names]
-        _check(text, longest, temperature)
+        if not text.strip():
+            raise refusal("Write something first.")
+        if len(text) > LONGEST:
+            raise refusal(f"This is too long: {LONGEST} letters are the limit.")
+        names = [self._known(name) for name in dict.fromkeys((model, other)) if name != NOBODY]
         files, pictures = [file for file, _ in sent], [_small(picture) for _, picture in sent]
-        talks = {name: memory.get(name, Conversation()).asked(text.strip(), files, pictures) for name in names}
-        if any(len(each.talk.pictures) > MOST for each in talks.values()):
+        asked = {
+            name: memory.get(name, Conversation()).settled().asked(text.strip(), files, pictures) for name in names
+        }
+        if any(len(each.talk.pictures) > MOST for each in asked.values()):
             raise refusal(f"A conversation is about {MOST} pictures at most: clear it to show others.")
-        yield *_views(talks), memory, NOTHING
-        for speaker in speakers:
-            name, asked = speaker.name, talks[speaker.name]
+        return *_views(asked), asked, NOTHING
+
+    def answer(
+        self, longest: float, temperature: float, memory: Memory
+    ) -> Iterator[tuple[list[Message], list[Message], Memory]]:
+        """Let the models that were asked answer, one after the other."""
+        if not (1 <= longest <= TOKENS and 0 <= temperature <= HOTTEST):
+            raise refusal(f"An answer has 1 to {TOKENS} tokens, and its temperature is 0 to {HOTTEST}.")
+        talks = dict(memory)
+        for name, asked in memory.items():
             with told():
-                for said in answer(speaker, asked.talk, int(longest), temperature):
+                for said in answer(self.speakers[name], asked.talk, int(longest), temperature):
                     talks[name] = asked.growing(said)
-                    yield *_views(talks), memory, gr.skip()
+                    yield *_views(talks), memory
                 talks[name] = asked.answered(said)
-        yield *_views(talks), talks, gr.skip()  # a visitor may be writing again
+        yield *_views(talks), talks
 
     def clear(self) -> tuple[list[Message], list[Message], Memory]:
         """Forget the conversation and begin another, which knows nothing of it.
@@ -103,20 +128,10 @@ class Parlor:
         """
         return [], [], {}
 
-    def _speaker(self, name: str) -> Speaker:
+    def _known(self, name: str) -> str:
         if name not in self.speakers:
             raise refusal(f"There is no model '{name}': known are {', '.join(self.speakers)}.")
-        return self.speakers[name]
-
-
-def _check(text: str, longest: float, temperature: float) -> None:
-    """Raise gr.Error where something cannot be answered."""
-    if not text.strip():
-        raise refusal("Write something first.")
-    if len(text) > LONGEST:
-        raise refusal(f"This is too long: {LONGEST} letters are the limit.")
-    if not (1 <= longest <= TOKENS and 0 <= temperature <= HOTTEST):
-        raise refusal(f"An answer has 1 to {TOKENS} tokens, and its temperature is 0 to {HOTTEST}.")
+        return name
 
 
 def _small(picture: Image.Image) -> Image.Image:

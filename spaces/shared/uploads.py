@@ -1,6 +1,7 @@
 """What visitors send: pictures are looked at before they are decoded, and nothing is fetched."""
 
 import warnings
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,16 +69,25 @@ def _decoded(sent: Any) -> Image.Image:
 
 
 def _with_uploads_only(component: Any, preprocess: Callable[[Any], Any]) -> Any:
-    """Methods are replaced on the object because gradio writes a file beside the source of every subclass."""
-    keep = component.async_move_resource_to_block_cache
+    """Give a component a guarded class of its own.
 
-    async def keep_uploads(where: str | Path | None) -> str | None:
+    The class and not the object, because gradio makes a new object of it for each visitor who chooses an example. It is
+    made by Python's own metaclass because gradio's writes a file beside the source of every class.
+    """
+    kind = type(component)
+
+    async def keep_uploads(self: Any, where: str | Path | None) -> str | None:
         if str(where).partition(":")[0].lower() in ADDRESSES:
             raise refusal("Web addresses are not fetched: upload the picture.")
-        return await keep(where)
+        kept: str | None = await kind.async_move_resource_to_block_cache(self, where)
+        return kept
 
-    component.preprocess = preprocess
-    component.async_move_resource_to_block_cache = keep_uploads
+    methods = {
+        "__module__": kind.__module__,
+        "preprocess": lambda self, payload: preprocess(payload),
+        "async_move_resource_to_block_cache": keep_uploads,
+    }
+    component.__class__ = ABCMeta.__new__(type(kind), kind.__name__, (kind,), methods)
     return component
 
 

@@ -108,3 +108,14 @@ def test_a_person_who_sends_too_little_or_something_else_is_told(page, files):
     page.all("#words textarea")[0].send_keys("what is it")
     page.click("#words button.submit-button")
     page.wait(lambda: "no picture that can be read" in page.toast())
+
+
+@pytest.mark.parametrize("page", ["desktop"], indirect=True)
+def test_a_person_takes_an_example(page):
+    page.click("tr.tr-body, .gallery-item", "")
+    page.wait(lambda: page.loaded("#words img") == 1)
+    page.wait(lambda: page.all("#words textarea")[0].get_attribute("value"))
+    page.click("#words button.submit-button")
+    answered(page, 1)
+    assert page.loaded("#first img") == 1
+    assert page.errors() == []

@@ -42,7 +42,7 @@ def say(client):
 
     def said(text, *pictures, model=PLAIN, other=NOBODY, longest=6, temperature=0):
         words = {"text": text, "files": [handle_file(str(path)) for path in pictures]}
-        return client.predict(words, model, other, longest, temperature, api_name="/say")[:2]
+        return client.predict(words, model, other, longest, temperature, api_name="/say")
 
     return said
 
@@ -206,7 +206,7 @@ names, own_code = app.wanted()
 speaker = app.load(names[0], own_code)
 app.build([speaker])
 sent = ("what color is the star", [(sys.argv[1], Image.open(sys.argv[1]).convert("RGB"))])
-*_, (first, second, memory, left) = parlor.Parlor({speaker.name: speaker}).say(sent, speaker.name, "nobody", 6, 0, {})
+*_, (first, second, memory) = parlor.Parlor({speaker.name: speaker}).say(sent, speaker.name, "nobody", 6, 0, {})
 print(len(first), second, list(memory) == [speaker.name], first[-1]["content"])
 """
     done = subprocess.run(

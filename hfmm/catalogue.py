@@ -43,6 +43,7 @@ class Row(NamedTuple):
         note: For reference rows, why there is no code and where to look.
         processors: (Auto class, class) pairs of processors, tokenizers and feature extractors, own or upstream.
         pipeline: Class of its diffusers pipeline, in `pipeline_<name>.py`, where it generates pictures.
+        upstream: `model_type` of an upstream architecture where that is not its name.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Row(NamedTuple):
     note: str = ""
     processors: tuple[tuple[str, str], ...] = ()
     pipeline: str = ""
+    upstream: str = ""
 
     @property
     def stem(self) -> str:
@@ -68,7 +70,7 @@ class Row(NamedTuple):
     @property
     def model_type(self) -> str:
         """`model_type` of an architecture's configuration: upstream's own, or one that cannot clash with it."""
-        return f"hfmm_{self.name}" if self.origin == "hfmm" else self.name
+        return f"hfmm_{self.name}" if self.origin == "hfmm" else self.upstream or self.name
 
     @property
     def folder(self) -> str:
@@ -308,8 +310,9 @@ ROWS: tuple[Row, ...] = (
         ("S3:62",)),
     Row("perceiver", "Perceiver IO, upstream rows", "generalist", 2022, "arXiv:2107.14795", "transformers",
         ("fill-mask", "image-classification", "optical-flow"), ("S1:30",)),
-    Row("llava_1_5", "LLaVA-1.5", "generalist", 2023, "arXiv:2310.03744", "transformers", ("image-text-to-text",),
-        ("S0:34",)),
+    Row("llava_1_5", "LLaVA-1.5", "generalist", 2023, "arXiv:2310.03744", "transformers", DIALOGUES,
+        ("S0:34",), "ready", (("AutoModelForImageTextToText", "LlavaForConditionalGeneration"),), camel="Llava",
+        upstream="llava", processors=OF_DIALOGUES),
     # tools
     _tool("tsne", "t-SNE and neighbors of codes", 2008, "van der Maaten and Hinton, JMLR", FEATURES, "S0:14", "S3:15",
           status="ready"),

@@ -144,7 +144,9 @@ def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrain
         settings.pop("num_labels", None)  # the preset's, of other data
     _checked(settings, kind, name)
     with_words = kind.__dataclass_fields__.keys() & {"vocab_size", "text_config"}
-    if with_words and "vocab_size" not in {**settings, **settings.get("text_config", {})}:
+    inner = settings.get("text_config", {})
+    words = inner.to_dict() if isinstance(inner, PreTrainedConfig) else inner
+    if with_words and "vocab_size" not in {**settings, **words}:
         sizes = word_sizes(kind, create_processor(name, preset).tokenizer)  # of the built-in grammar
         settings = merged(sizes, settings)
     try:

@@ -57,11 +57,13 @@ def prompts(model: Any, processor: Any, talks: Sequence[Talk]) -> dict[str, torc
 
 
 def stopping(model: Any, processor: Any) -> dict[str, Any]:
-    """Arguments of `generate` that end a reply where the template does, and fill up shorter ones."""
+    """Arguments of `generate` that end a reply where the template does, fill up shorter ones, and leave placeholders of
+    pictures to those who show some.
+    """
     tokenizer, stop = processor.tokenizer, ending_of(processor)
     ends = model.generation_config.eos_token_id
     known = ends if isinstance(ends, list) else [ends]
-    filling = {"pad_token_id": tokenizer.pad_token_id}
+    filling = {"pad_token_id": tokenizer.pad_token_id, "suppress_tokens": [processor.image_token_id]}
     if not stop or tokenizer.convert_tokens_to_ids(stop) in known:
         return filling
     return {**filling, "stop_strings": [stop], "tokenizer": tokenizer}

@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoConfig,
     AutoImageProcessor,
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
-    PreTrainedConfig,
+    MODEL_MAPPING,
     PreTrainedModel,
 )
 
@@ -130,11 +129,10 @@ def _tower(where: str) -> tuple[PreTrainedModel, Any]:
     Raises:
         UsageError: There is none whose patches are tokens.
     """
-    config: PreTrainedConfig = _read(AutoConfig, where)
-    wanted = config.vision_config if "vision_config" in config.sub_configs else config
     model = _read(AutoModel, where, dtype=torch.float32)
-    towers = [part for part in model.modules() if isinstance(part, PreTrainedModel) and part.config is wanted]
-    fitting = [tower for tower in towers if type(tower) is type(AutoModel.from_config(wanted))]
+    wanted = model.config.vision_config if "vision_config" in model.config.sub_configs else model.config
+    kind = MODEL_MAPPING.get(type(wanted), None)
+    fitting = [part for part in model.modules() if type(part) is kind and part.config.to_dict() == wanted.to_dict()]
     if not fitting or "patch_size" not in wanted.to_dict():
         raise UsageError(f"--vision {where}: a {type(model).__name__} has no picture tower of patches")
     return fitting[0], _read(AutoImageProcessor, where)

@@ -13,7 +13,7 @@ from hfmm.data.examples import Examples
 from hfmm.data.questions import answers_of
 from hfmm.data.tasks import material_of
 
-MOST_QUESTIONS = 3000  # about drawn scenes: they have no end, and few words
+MOST_QUESTIONS, MOST_DIALOGUES = 3000, 500  # about drawn scenes: they have no end, and few words
 WITH_CLASSES = (  # tasks of which a model has an output a class
     "image-classification",
     "object-detection",
@@ -61,6 +61,6 @@ def _said(name: str, examples: Examples) -> list[str]:
     messages = examples.column("messages")
     if name.split(":")[0] == "scenes":
         later = data.load("scenes:dialogue").column("messages")
-        messages = chain(islice(messages, MOST_QUESTIONS), islice(later, MOST_QUESTIONS))
+        messages = chain(islice(messages, MOST_DIALOGUES), islice(later, MOST_DIALOGUES))
     parts = (part for talk in messages for message in talk for part in message["content"])
     return [part["text"] for part in parts if part["type"] == "text"]

@@ -21,6 +21,7 @@ from hfmm.data.checks import (
     take_named_images,
 )
 from hfmm.data.examples import Example, Examples, printable
+from hfmm.data.multiple_choice import RIGHT, spell_out
 from hfmm.errors import DataError, UsageError, unknown
 
 KINDS = {
@@ -86,12 +87,14 @@ class ColumnMap:
         sources: Example column -> data column, every column of the example.
         features: Example column -> kind.
         paired: Rows hold lists of questions and answers, each pair of them an example.
+        choices: Rows hold multiple-choice questions, with a picture or without.
         checks: What looks at the values, by example column.
     """
 
     sources: dict[str, str]
     features: dict[str, str]
     paired: bool = False
+    choices: bool = False
     checks: dict[str, Check] = field(default_factory=dict)
 
     def count(self, row: Mapping[str, Any]) -> int:
@@ -113,7 +116,9 @@ class ColumnMap:
         """
         example: Example = {target: row.get(source) for target, source in self.sources.items()}
         silent = are_turns(example.get("messages"))  # about where pictures stand
-        if self.paired:
+        if self.choices:
+            spell_out(example, notes)
+        elif self.paired:
             self._take_pair(example, pair, notes)
         elif isinstance(answers := example.get("answer"), list) and answers:
             # Several people answered one question (VQA v2): all are kept, the most frequent is what is learned.
@@ -122,7 +127,7 @@ class ColumnMap:
             example[column] = check(example[column], column, notes)
         if "messages" in example:
             self._check_dialogue(example, silent, notes)
-        elif "image" in example and example["image"] is None:
+        elif "image" in example and example["image"] is None and not self.choices:
             notes.append("no image")
         return example
 
@@ -199,7 +204,9 @@ def map_columns(kinds: Mapping[str, str], explicit: Mapping[str, str], place: st
         features["images"] = "images"  # those that content parts name
     checks = {column: check for column, check in _CHECKS.items() if column in sources}
     paired = "answer" in sources and kinds.get(sources.get("question", "")) == "texts"
-    return ColumnMap(sources, features | ({"question": "text", "answer": "text"} if paired else {}), paired, checks)
+    choices = {"question", "answer", "choices"} <= sources.keys() and kinds[sources["answer"]] in ("number", "label")
+    features |= {"question": "text", "answer": "text"} if paired or choices else {}
+    return ColumnMap(sources, features | ({RIGHT: "number"} if choices else {}), paired, choices, checks)
 
 
 def pictures_of(example: Mapping[str, Any]) -> list[Any]:

@@ -63,8 +63,9 @@ def spoken(examples: Examples) -> Examples:
 def _messages(example: Example) -> Messages:
     asks = "question" in example
     question, answer = (example["question"], example["answer"]) if asks else (CAPTION_REQUEST, example["captions"][0])
+    pictures = [{"type": "image"} for _ in pictures_of(example)]
     return [
-        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
+        {"role": "user", "content": [*pictures, {"type": "text", "text": question}]},
         {"role": "assistant", "content": [{"type": "text", "text": answer}]},
     ]
 

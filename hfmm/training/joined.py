@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from transformers import (
+    MODEL_MAPPING,
     AutoImageProcessor,
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
-    MODEL_MAPPING,
     PreTrainedModel,
 )
 

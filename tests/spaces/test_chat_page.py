@@ -37,8 +37,13 @@ def say(page, text, *pictures):
 
 
 def heard(page, where="first"):
-    """The answers in a conversation."""
-    return [found.text for found in page.all(f"#{where} .bot.message")]
+    """The answers in a conversation, in one look: what is found is drawn anew while it grows."""
+    return texts(page, f"#{where} .bot.message")
+
+
+def texts(page, selector):
+    script = "return [...document.querySelectorAll(arguments[0])].map(found => found.innerText)"
+    return page.browser.execute_script(script, selector)
 
 
 def answered(page, count, where="first"):
@@ -54,7 +59,7 @@ def test_a_person_asks_about_pictures_goes_on_and_clears(page):
     say(page, "and in these", *EXAMPLES[1:3])
     answered(page, 2)
     assert page.loaded("#first img") == 3
-    assert [found.text for found in page.all("#first .user.message")][-1] == "and in these"
+    assert texts(page, "#first .user.message")[-1].strip() == "and in these"
     assert page.fits()
     page.click("#clear")
     page.wait(lambda: not heard(page))
@@ -86,7 +91,7 @@ def test_a_person_compares_with_an_adapted_model(page):
     answered(page, 1, "second")
     assert len(heard(page)) == 1
     assert page.loaded("#second img") == 1
-    assert "llava (adapter), adapted" in page.all("#second")[0].text
+    assert "llava (adapter), adapted" in texts(page, "#second")[0]
     assert page.fits()
     if page.screen["mobile"]:  # one under the other, not side by side
         first, second = (page.all(f"#{name}")[0].rect for name in ("first", "second"))

@@ -48,7 +48,9 @@ def language(tmp_path_factory):
     tokenizer = chat_tokenizer(tiny.WORDS)
     torch.manual_seed(1)
     settings = {**tiny.LANGUAGE, "vocab_size": len(tokenizer), "tie_word_embeddings": True}
-    LlamaForCausalLM(LlamaConfig(**{key: value for key, value in settings.items() if key != "model_type"})).save_pretrained(folder)
+    LlamaForCausalLM(
+        LlamaConfig(**{key: value for key, value in settings.items() if key != "model_type"})
+    ).save_pretrained(folder)
     tokenizer.chat_template = CHATML
     tokenizer.save_pretrained(folder)
     return str(folder)
@@ -124,13 +126,15 @@ def test_a_template_that_is_named_comes_before_the_language_models_own(tower, la
 
 
 def test_a_new_placeholder_makes_the_tables_larger(tower, tmp_path):
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
     from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
     words = {word: number for number, word in enumerate(["<end>", "red", "circle", "what", "is", ":", "#"])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<end>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", bos_token="<end>", unk_token="<end>").save_pretrained(tmp_path)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<end>", bos_token="<end>", unk_token="<end>"
+    ).save_pretrained(tmp_path)
     GPT2LMHeadModel(
         GPT2Config(vocab_size=7, n_embd=8, n_layer=1, n_head=2, n_positions=64, bos_token_id=0, eos_token_id=0)
     ).save_pretrained(tmp_path)

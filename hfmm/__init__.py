@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # as typing's, which takes longer to import than all of h
 if TYPE_CHECKING:
     from hfmm import metrics as metrics
     from hfmm.catalogue import list_architectures as list_architectures
+    from hfmm.chat import LlavaChat as LlavaChat
     from hfmm.data import load as load_data  # noqa: F401
     from hfmm.evaluation import evaluate as evaluate
     from hfmm.explanation import explain as explain
@@ -25,6 +26,7 @@ _HOMES = {  # public name -> its module and its name there; an empty name is the
     "list_architectures": ("hfmm.catalogue", "list_architectures"),
     "create_model": ("hfmm.factory", "create_model"),
     "create_processor": ("hfmm.factory", "create_processor"),
+    "LlavaChat": ("hfmm.chat", "LlavaChat"),
     "train": ("hfmm.training.run", "train"),
     "evaluate": ("hfmm.evaluation", "evaluate"),
     "explain": ("hfmm.explanation", "explain"),

@@ -43,6 +43,7 @@ class Row(NamedTuple):
         note: For reference rows, why there is no code and where to look.
         processors: (Auto class, class) pairs of processors, tokenizers and feature extractors, own or upstream.
         pipeline: Class of its diffusers pipeline, in `pipeline_<name>.py`, where it generates pictures.
+        upstream: `model_type` of an upstream architecture where that is not its name.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Row(NamedTuple):
     note: str = ""
     processors: tuple[tuple[str, str], ...] = ()
     pipeline: str = ""
+    upstream: str = ""
 
     @property
     def stem(self) -> str:
@@ -68,7 +70,7 @@ class Row(NamedTuple):
     @property
     def model_type(self) -> str:
         """`model_type` of an architecture's configuration: upstream's own, or one that cannot clash with it."""
-        return f"hfmm_{self.name}" if self.origin == "hfmm" else self.name
+        return f"hfmm_{self.name}" if self.origin == "hfmm" else self.upstream or self.name
 
     @property
     def folder(self) -> str:
@@ -112,13 +114,14 @@ def _reference(name: str, title: str, year: int, paper: str, source: tuple[str, 
 CLASSES, FEATURES, BOXES = ("image-classification",), ("image-feature-extraction",), ("object-detection",)
 CAPTIONS, ANSWERS, RETRIEVAL = ("image-captioning",), ("visual-question-answering",), ("image-text-retrieval",)
 PICTURES, FROM_TEXT, EDITS = ("unconditional-image-generation",), ("text-to-image",), ("image-to-image",)
-ZERO_SHOT = ("zero-shot-image-classification",)
+ZERO_SHOT, DIALOGUES = ("zero-shot-image-classification",), ("image-text-to-text",)
 SMALL_CLASSIFIER = "lenet5"  # good enough for small pictures
 PIPELINE = "DiffusionPipeline"  # diffusers' Auto class
 OF_PICTURES = (("AutoImageProcessor", "CLIPImageProcessorPil"),)
 OF_MASKS = (("AutoImageProcessor", "SegformerImageProcessorPil"),)
 OF_PAIRS = (("AutoProcessor", "CLIPProcessor"), *OF_PICTURES, ("AutoTokenizer", "CLIPTokenizer"))
 OF_WORDS_AND_PICTURES = (*OF_PICTURES, ("AutoTokenizer", "TokenizersBackend"))
+OF_DIALOGUES = (("AutoProcessor", "LlavaProcessor"), *OF_WORDS_AND_PICTURES)
 
 # fmt: off
 ROWS: tuple[Row, ...] = (
@@ -299,15 +302,17 @@ ROWS: tuple[Row, ...] = (
     Row("perceiver_io", "Perceiver IO, rows not upstream", "generalist", 2022, "arXiv:2107.14795", "hfmm",
         ("any-to-any", "optical-flow"), ("S1:30",)),
     Row("unified_io", "Unified-IO", "generalist", 2023, "arXiv:2206.08916", "hfmm", ("any-to-any",), ("S4:33",)),
-    Row("llava", "LLaVA, version 1", "generalist", 2023, "arXiv:2304.08485", "hfmm", ("image-text-to-text",),
-        ("S0:34",), camel="LlavaLinear"),
+    Row("llava", "LLaVA, version 1", "generalist", 2023, "arXiv:2304.08485", "hfmm", DIALOGUES, ("S0:34",), "ready",
+        (("AutoModelForImageTextToText", "LlavaV1ForConditionalGeneration"),), camel="LlavaV1",
+        processors=OF_DIALOGUES),
     Row("next_gpt", "NExT-GPT", "generalist", 2024, "arXiv:2309.05519", "hfmm", ("any-to-any",), ("S2:35",)),
     Row("attention_routing", "Attention for routing", "generalist", 2019, "arXiv:1803.08475", "hfmm", ("routing",),
         ("S3:62",)),
     Row("perceiver", "Perceiver IO, upstream rows", "generalist", 2022, "arXiv:2107.14795", "transformers",
         ("fill-mask", "image-classification", "optical-flow"), ("S1:30",)),
-    Row("llava_1_5", "LLaVA-1.5", "generalist", 2023, "arXiv:2310.03744", "transformers", ("image-text-to-text",),
-        ("S0:34",)),
+    Row("llava_1_5", "LLaVA-1.5", "generalist", 2023, "arXiv:2310.03744", "transformers", DIALOGUES,
+        ("S0:34",), "ready", (("AutoModelForImageTextToText", "LlavaForConditionalGeneration"),), camel="Llava",
+        upstream="llava", processors=OF_DIALOGUES),
     # tools
     _tool("tsne", "t-SNE and neighbors of codes", 2008, "van der Maaten and Hinton, JMLR", FEATURES, "S0:14", "S3:15",
           status="ready"),

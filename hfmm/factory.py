@@ -16,6 +16,7 @@ from hfmm import catalogue
 from hfmm.catalogue import PIPELINE, Row
 from hfmm.errors import UsageError, unknown
 from hfmm.nn.byte_pairs import pair_processor
+from hfmm.nn.chat_processing import chat_processor
 from hfmm.nn.word_pieces import word_piece_processor
 from hfmm.registration import pipeline_module
 
@@ -23,6 +24,7 @@ WHOLE = 1 << 16  # pixels, more than any JPEG has
 Preset = Mapping[str, Mapping[str, Any]]
 FROM_CORPUS: dict[str, Callable[..., Any]] = {  # upstream's, which cannot build one
     "CLIPProcessor": pair_processor,
+    "LlavaProcessor": chat_processor,
     "ViltProcessor": word_piece_processor,
 }
 WORDS = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -142,7 +144,9 @@ def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrain
         settings.pop("num_labels", None)  # the preset's, of other data
     _checked(settings, kind, name)
     with_words = kind.__dataclass_fields__.keys() & {"vocab_size", "text_config"}
-    if with_words and "vocab_size" not in {**settings, **settings.get("text_config", {})}:
+    inner = settings.get("text_config", {})
+    words = inner.to_dict() if isinstance(inner, PreTrainedConfig) else inner
+    if with_words and "vocab_size" not in {**settings, **words}:
         sizes = word_sizes(kind, create_processor(name, preset).tokenizer)  # of the built-in grammar
         settings = merged(sizes, settings)
     try:
@@ -265,7 +269,7 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         UsageError: An unknown name, preset or setting.
     """
     row = ready_row(name)
-    settings = {**find_preset(row, preset)["processor"], **overrides}
+    settings = processor_settings(name, preset, overrides)
     own = dict(row.processors).get("AutoProcessor")
     if own is not None:
         if captions is None:
@@ -281,6 +285,11 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
     whole = {"height": height, "width": width}
     crops = getattr(kind, "do_center_crop", False) and not kind.default_to_square
     return kind(size={"shortest_edge": size} if crops else whole, crop_size=whole, **settings)
+
+
+def processor_settings(name: str, preset: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a preset's processor, others over them."""
+    return {**find_preset(ready_row(name), preset)["processor"], **overrides}
 
 
 def processor_class(row: Row) -> Any:

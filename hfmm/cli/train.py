@@ -37,6 +37,8 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument("--save-every", type=int, help="steps between checkpoints")
     parser.add_argument("--keep", type=int, help="checkpoints to keep, and the best")
     parser.add_argument("--init-from", metavar="RUN", help="start from a run's weights")
+    parser.add_argument("--vision", metavar="RUN", help="begin with its picture tower")
+    parser.add_argument("--text", metavar="RUN", help="begin with its language model, behind that tower")
     parser.add_argument("--frozen", metavar="part=RUN,...", help="runs that are only read")
     parser.add_argument("--early-stopping", metavar="METRIC")
     parser.add_argument("--gradient-accumulation", type=int)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from hfmm.data import collate
 from hfmm.data.augmentation import Augmentation
+from hfmm.data.dialogues import DialogueCollator
 from hfmm.data.edits import EditCollator
 from hfmm.data.pairs import PairCollator
 from hfmm.data.questions import QuestionCollator
@@ -19,12 +20,14 @@ class Material(NamedTuple):
         collator: Makes batches, from a processor.
         compares: Batches hold several pictures of each label, which a loss compares.
         answers: Examples have answers, each of which is a class.
+        speaks: Examples with captions, or questions and answers, are dialogues of one turn.
     """
 
     columns: tuple[str, ...]
-    collator: Callable[[Any], "collate.Collator | QuestionCollator"]
+    collator: Callable[[Any], "collate.Collator | QuestionCollator | DialogueCollator"]
     compares: bool = False
     answers: bool = False
+    speaks: bool = False
 
 
 MATERIALS = {  # by task
@@ -34,6 +37,7 @@ MATERIALS = {  # by task
     "image-feature-extraction": Material(("image",), collate.PictureCollator),
     "image-segmentation": Material(("image", "mask"), collate.MaskCollator),
     "image-text-retrieval": Material(("image", "captions"), PairCollator),
+    "image-text-to-text": Material(("messages",), DialogueCollator, speaks=True),
     "image-to-image": Material(("image",), EditCollator),
     "object-detection": Material(("image", "objects"), collate.ObjectCollator),
     "text-to-image": Material(("image", "captions"), PairCollator),

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from hfmm.chat import LlavaChat
 from hfmm.data.images import decode
 from hfmm.data.tables import list_pictures
 from hfmm.errors import DataError, UsageError
@@ -173,6 +174,20 @@ def _answered(loaded: Loaded, wanted: Wanted) -> Rows:
     return rows
 
 
+def _conversed(loaded: Loaded, wanted: Wanted) -> Rows:
+    """Of each picture, or of none, the answers to questions, one turn after another."""
+    if not wanted.texts:
+        raise UsageError(f"{loaded.row.name} answers: ask something with --text, one question a turn")
+    settings = {} if wanted.num_beams is None else {"num_beams": wanted.num_beams}
+    rows: Rows = []
+    for path in _pictures(loaded, wanted) if wanted.images else [None]:
+        chat = LlavaChat(loaded)
+        for number, text in enumerate(wanted.texts):
+            answer = chat.ask(text, [] if path is None or number else [_read(path)], **settings)
+            rows.append({"image": str(path or ""), "text": text, "predictions": [answer], "scores": [None]})
+    return rows
+
+
 def _searched(loaded: Loaded, wanted: Wanted) -> Rows:
     paths = _pictures(loaded, wanted)
     found = [find_objects(loaded.model, loaded.processor, [_read(path)])[0] for path in paths]
@@ -259,6 +274,7 @@ PREDICTORS: dict[str, Callable[[Loaded, Wanted], Rows]] = {  # by task
     "object-detection": _searched,
     "image-segmentation": _segmented,
     "image-text-retrieval": _matched,
+    "image-text-to-text": _conversed,
     "image-to-image": _edited,
     "text-to-image": _drawn_of_texts,
     "unconditional-image-generation": _drawn,

@@ -12,6 +12,7 @@ from hfmm.explanation.base import Explanation
 from hfmm.explanation.captioning import explain_caption
 from hfmm.explanation.classification import explain_class
 from hfmm.explanation.collection import explain_collection
+from hfmm.explanation.conversing import explain_dialogue
 from hfmm.explanation.denoising import explain_denoising
 from hfmm.explanation.detection import explain_detection
 from hfmm.explanation.editing import explain_edit
@@ -66,7 +67,7 @@ def explain(
         if task not in WITH_CODES:
             raise UsageError(f"{loaded.row.name} has no codes of pictures to map: its task is {task}")
         return explain_collection(loaded.model, loaded.processor, data, **options)
-    if "texts" in options and task not in (RETRIEVAL, ANSWERING):
+    if "texts" in options and task not in (RETRIEVAL, ANSWERING, CONVERSING):
         raise UsageError(f"{loaded.row.name} chooses among no texts: its task is {task}")
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
@@ -74,6 +75,7 @@ def explain(
 
 
 RETRIEVAL, ANSWERING = "image-text-retrieval", "visual-question-answering"
+CONVERSING = "image-text-to-text"
 GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "face-verification": explain_face,
@@ -87,6 +89,7 @@ EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     DRAWS_TEXTS: explain_denoising,
     GENERATES: explain_generator,
     ANSWERING: explain_answer,
+    CONVERSING: explain_dialogue,
     "zero-shot-image-classification": explain_label,
 }
 WITH_CODES = (  # tasks whose models look at pictures alone

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from hfmm import data
-from hfmm.explanation import ANSWERING, DRAWS_TEXTS, EXPLAINERS, GENERATES, RETRIEVAL
+from hfmm.data.dialogues import questions_of, spoken
+from hfmm.explanation import ANSWERING, CONVERSING, DRAWS_TEXTS, EXPLAINERS, GENERATES, RETRIEVAL
 from hfmm.explanation.page import Section
 from hfmm.explanation.samples import explain_samples
 from hfmm.loading import load
@@ -35,6 +36,8 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
     if loaded.row.tasks[0] == ANSWERING:
         asked_of = [test.peek(row) for row in rows]
         options = [{"texts": [example["question"]], "truth": example["answer"]} for example in asked_of]
+    if loaded.row.tasks[0] == CONVERSING:
+        options = [{"texts": questions_of(spoken(test).peek(row))} for row in rows]
     if loaded.row.tasks[0] == DRAWS_TEXTS:
         options = [{"prompts": test.peek(row)["captions"][:1]} for row in rows]
     shown = [

@@ -18,6 +18,7 @@ from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data.collate import Collator
 from hfmm.data.columns import require
+from hfmm.data.dialogues import spoken
 from hfmm.data.examples import Examples
 from hfmm.data.identities import Identities
 from hfmm.data.questions import Answered
@@ -27,6 +28,7 @@ from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded, load
 from hfmm.training import objectives
+from hfmm.training.joined import follow, join, own_template
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
@@ -132,6 +134,7 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
         **recipe.data.options,
     )
     material = material_of(task)
+    examples = spoken(examples) if material.speaks else examples
     require(examples, material.columns, task)
     if recipe.data.unseen:
         examples = without_classes(examples, recipe.data.unseen)
@@ -193,10 +196,14 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     if start is not None and start.row.name == row.name:
         check_same(start, recipe)
         kind = factory.module_class(row, auto)
+        if material_of(row.tasks[0]).speaks:
+            follow(start.processor, recipe, own_template(recipe))
         if isinstance(start.model, kind):
             return start.model, start.processor
         sizes = sizes_of(row, row.tasks[0], start.processor, examples)
         return kind.from_pretrained(start.where, **sizes), start.processor
+    if recipe.parts:
+        return join(recipe, row, auto, examples)
     processor = factory.create_processor(
         row.name, recipe.preset, corpus_of(recipe.data.name, examples), **recipe.processor
     )

@@ -24,6 +24,8 @@ FLAGS: dict[str, tuple[str, ...]] = {  # `*` stands for every player of the reci
     "keep": ("checkpoints", "keep"),
     "init_from": ("init_from",),
     "frozen": ("frozen",),
+    "vision": ("parts", "vision"),
+    "text": ("parts", "text"),
     "early_stopping": ("evaluation", "early_stopping"),
     "gradient_accumulation": ("accumulation",),
     "lora_on": ("lora", "targets"),

@@ -126,6 +126,7 @@ class Recipe:
     seed: int = 0
     max_steps: int = 1000
     accumulation: int = 1
+    parts: dict[str, str] = field(default_factory=dict)  # of a new model: `vision`, `text`; runs, repositories or names
     first: str | None = None  # a recipe to train before, in the folder `first` of the run, unless `init_from` is given
     init_from: str | None = None
     frozen: dict[str, str] = field(default_factory=dict)

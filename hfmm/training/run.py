@@ -23,6 +23,7 @@ from hfmm.training import features, pictures
 from hfmm.training.batches import loader
 from hfmm.training.build import Built, build, make_accelerator, task_of
 from hfmm.training.flags import default_directory, recipe_of
+from hfmm.training.joined import trained_parts
 from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.objectives.base import Fit
 from hfmm.training.optim import set_training
@@ -95,6 +96,9 @@ def train(
         return Run(directory.path, finished["scores"])
     if features.is_trained_beside(settings):
         features.train_beside(settings, directory.path, partial(train, device=device, quiet=quiet), accelerator)
+        accelerator = make_accelerator(settings, device, directory.path)
+    if settings.parts and settings.init_from is None:
+        settings = trained_parts(settings, directory.path, partial(train, device=device, quiet=quiet))
         accelerator = make_accelerator(settings, device, directory.path)
     if settings.first is not None and settings.init_from is None:
         settings = after_first(settings, directory.path, partial(train, device=device, quiet=quiet))

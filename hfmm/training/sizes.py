@@ -1,11 +1,11 @@
 """What the data decide of a model: its words and its classes."""
 
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from transformers import ProcessorMixin
 
-from hfmm import factory
+from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data import scenes
 from hfmm.data.columns import attribute_names, class_names
@@ -13,7 +13,7 @@ from hfmm.data.examples import Examples
 from hfmm.data.questions import answers_of
 from hfmm.data.tasks import material_of
 
-MOST_QUESTIONS = 3000  # about drawn scenes: they have no end, and few words
+MOST_QUESTIONS, MOST_DIALOGUES = 3000, 500  # about drawn scenes: they have no end, and few words
 WITH_CLASSES = (  # tasks of which a model has an output a class
     "image-classification",
     "object-detection",
@@ -43,6 +43,8 @@ def corpus_of(name: str, examples: Examples) -> list[str] | None:
     """Captions or questions that a vocabulary is built from, else the names of classes; None for scenes, whose grammar
     it is, unless questions are asked of them.
     """
+    if "messages" in examples.features:
+        return _said(name, examples)
     if name.split(":")[0] == "scenes":
         if "question" not in examples.features:
             return None
@@ -52,3 +54,13 @@ def corpus_of(name: str, examples: Examples) -> list[str] | None:
     if "captions" not in examples.features:
         return list(examples.label_names) if examples.label_names else None
     return [caption for captions in examples.column("captions") for caption in captions]
+
+
+def _said(name: str, examples: Examples) -> list[str]:
+    """What is said in dialogues; of scenes, also what may be asked in a later stage."""
+    messages = examples.column("messages")
+    if name.split(":")[0] == "scenes":
+        later = data.load("scenes:dialogue").column("messages")
+        messages = chain(islice(messages, MOST_DIALOGUES), islice(later, MOST_DIALOGUES))
+    parts = (part for talk in messages for message in talk for part in message["content"])
+    return [part["text"] for part in parts if part["type"] == "text"]

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from hfmm.errors import UsageError
 from hfmm.loading import Loaded
-from hfmm.training.recipe import Recipe
+from hfmm.training.recipe import Recipe, resolve
 
 FIRST = "first"  # in a run, the run of its first stage
 
@@ -27,10 +27,19 @@ def after_first(settings: Recipe, run: Path, train: Callable[..., Any]) -> Recip
     Returns:
         The recipe, starting from that stage.
     """
-    same = {f"data.{name}": getattr(settings.data, name) for name in ("name", "options", "columns", "workers")}
-    same |= {"model": settings.model, "processor": settings.processor, "seed": settings.seed}
+    own = {key: value for key, value in settings.processor.items() if key != "template"}  # a stage may have its own
+    of_data = ("name", "options", "columns", "workers")
+    if _is_other_view(resolve(settings.architecture, str(settings.first)).data.name, settings.data.name):
+        of_data = ("workers",)
+    same = {f"data.{name}": getattr(settings.data, name) for name in of_data}
+    same |= {"model": settings.model, "processor": own, "seed": settings.seed, "parts": settings.parts}
     first = train(settings.architecture, run / FIRST, settings.first, preset=settings.preset, overrides=same)
     return replace(settings, init_from=str(first.output_dir))
+
+
+def _is_other_view(first: str, name: str) -> bool:
+    """Whether two names are of one built-in data set, seen in another way: captions before dialogues."""
+    return first != name and first.split(":")[0] == name.split(":")[0]
 
 
 def check_same(start: Loaded, recipe: Recipe) -> None:

@@ -21,6 +21,7 @@ OBJECTIVES = {
     "discriminative": ("counting", "Discriminative"),
     "label_vectors": ("label_vectors", "LabelVectors"),
     "answering": ("answering", "Answering"),
+    "instruction": ("instruction", "Instruction"),
     "masked_multimodal": ("masked", "MaskedMultimodal"),
     "pair_matching": ("matching", "PairMatching"),
     "segmentation": ("segmentation", "Segmentation"),

@@ -64,9 +64,7 @@ class LlavaChat:
         self._keep(talk, answer)
         return answer
 
-    def ask_each(
-        self, questions: Sequence[str], images: Sequence[Sequence[Picture]], **generation: Any
-    ) -> list[str]:
+    def ask_each(self, questions: Sequence[str], images: Sequence[Sequence[Picture]], **generation: Any) -> list[str]:
         """Ask several questions at a time, each in a conversation of its own that is not kept.
 
         Args:

@@ -1,52 +1,27 @@
 """A model that begins with pretrained parts: a picture tower, and a language model with its tokenizer."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import (
+    MODEL_MAPPING,
     AutoImageProcessor,
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
-    MODEL_MAPPING,
     PreTrainedModel,
 )
 
-from hfmm import catalogue, factory
+from hfmm import factory
 from hfmm.catalogue import Row
 from hfmm.data.examples import Examples
-from hfmm.errors import AccessError, UsageError, unknown
+from hfmm.errors import AccessError, UsageError
 from hfmm.nn.chat_processing import add_placeholder, chat_tokenizer, processor_over, set_template
 from hfmm.nn.chat_templates import OWN
-from hfmm.training.flags import usual_recipe
 from hfmm.training.recipe import Recipe
 from hfmm.training.sizes import corpus_of, sizes_of
 
 VISION, TEXT = "vision", "text"
-PARTS = (VISION, TEXT)
-
-
-def trained_parts(settings: Recipe, run: Path, train: Callable[..., Any]) -> Recipe:
-    """Train the parts that are named as architectures, each by its own recipe in a folder of the run, or finish that.
-
-    Args:
-        settings: With `parts`.
-        run: Its directory.
-        train: `hfmm.train`, with what both runs share.
-
-    Returns:
-        The recipe, with runs in their place.
-    """
-    parts = dict(settings.parts)
-    for part, name in parts.items():
-        if part not in PARTS:
-            raise unknown("part", part, PARTS)
-        if catalogue.find(name) is not None:
-            parts[part] = str(train(name, run / part, usual_recipe(name, None)).output_dir)
-    return replace(settings, parts=parts)
 
 
 def join(recipe: Recipe, row: Row, auto: str, examples: Examples) -> tuple[PreTrainedModel, Any]:
@@ -90,10 +65,15 @@ def _with_language(
     processor = processor_over(image_processor, tokenizer, tower.config.patch_size, _has_class_token(tower))
     follow(processor, recipe, tokenizer.chat_template)
     sizes = {"text_config": language.config, "image_token_index": processor.image_token_id, **_of_tower(tower)}
-    model: Any = factory.create_module(row.name, recipe.preset, auto, **{**sizes, **recipe.model})
+    head = language.get_output_embeddings()
+    if head.bias is not None:
+        raise UsageError(f"--text {recipe.parts[TEXT]}: its head has a bias, for which {row.name} has no place")
+    try:
+        model: Any = factory.create_module(row.name, recipe.preset, auto, **{**sizes, **recipe.model})
+    except AttributeError as error:  # upstream ties the head to a table by the name that Llama has for it
+        raise UsageError(f"--text {recipe.parts[TEXT]}: {row.name} cannot hold it ({error}); llava can") from error
     model.model.vision_tower.load_state_dict(tower.state_dict())
     model.model.language_model.load_state_dict(language.base_model.state_dict())
-    head = language.get_output_embeddings()
     model.lm_head.load_state_dict(head.state_dict())
     model.generation_config = language.generation_config
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:

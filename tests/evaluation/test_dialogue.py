@@ -54,7 +54,7 @@ def test_exact_answers_over_all_and_by_kind(monkeypatch):
     assert outcome.scores["exact"] == pytest.approx(1 - wrong / len(kinds))
     by_kind = {name: value for name, value in outcome.scores.items() if name.startswith("exact_")}
     assert by_kind == {f"exact_{kind}": float(kind not in ("count", "size_of_it")) for kind in kinds}
-    assert list(outcome.scores)[0] == "exact"
+    assert next(iter(outcome.scores)) == "exact"
     assert list(outcome.scores)[-1] == "blind"
     assert len(outcome.predictions) == len(outcome.examples) == 40
 
@@ -81,7 +81,9 @@ def test_every_answer_follows_the_right_ones_before_it():
 def test_a_new_model_is_scored_as_it_speaks():
     examples = talks(3)
     reader = tiny.processor()
-    outcome = score_model("image-text-to-text", tiny.model(reader), reader, examples, Asked(generation={"max_new_tokens": 3}))
+    outcome = score_model(
+        "image-text-to-text", tiny.model(reader), reader, examples, Asked(generation={"max_new_tokens": 3})
+    )
     assert 0 <= outcome.scores["exact"] <= 1
     assert len(outcome.predictions) == 3
 

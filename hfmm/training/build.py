@@ -180,8 +180,8 @@ def task_of(recipe: Recipe, row: Row) -> str:
 def _held_out(recipe: Recipe) -> Examples:
     """The first `evaluation.size` examples of the evaluation's split."""
     section = recipe.evaluation
-    options = {**recipe.data.options, **section.options}
-    examples = data.load(recipe.data.name, split=section.split, columns=recipe.data.columns or None, **options)
+    columns = recipe.data.columns or None
+    examples = data.load(recipe.data.name, split=section.split, columns=columns, **recipe.scored_options)
     return examples.select(range(min(section.size, len(examples))))
 
 

@@ -131,6 +131,11 @@ class Recipe:
     init_from: str | None = None
     frozen: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def scored_options(self) -> dict[str, Any]:
+        """Options of the data that the model is scored on: those that it learns from, but for the evaluation's own."""
+        return {**self.data.options, **self.evaluation.options}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, for YAML."""
         return asdict(self)

@@ -12,7 +12,7 @@ ONE = torch.ones(())  # as `num_items_in_batch`: the model returns sums instead 
 
 
 class Instruction(Objective):
-    """Maximize log p(X_a | X_v, X_instruct), the sum over an answer's tokens and what ends it (Liu et al. 2023, Eq. 3)."""
+    """Maximize log p(X_a | X_v, X_instruct) of an answer's tokens and what ends it (Liu et al. 2023, Eq. 3)."""
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the summed loss over the batch's learned tokens."""

@@ -9,8 +9,8 @@ from hfmm import registration as _registration
 TYPE_CHECKING = False  # as typing's, which takes longer to import than all of hfmm
 if TYPE_CHECKING:
     from hfmm import metrics as metrics
-    from hfmm.chat import LlavaChat as LlavaChat
     from hfmm.catalogue import list_architectures as list_architectures
+    from hfmm.chat import LlavaChat as LlavaChat
     from hfmm.data import load as load_data  # noqa: F401
     from hfmm.evaluation import evaluate as evaluate
     from hfmm.explanation import explain as explain

@@ -5,9 +5,9 @@ import torch
 
 import hfmm
 from hfmm import catalogue
-from hfmm.chat import _before
 from hfmm.errors import DataError, UsageError
 from hfmm.explanation.dialogue import Talk, reply, stopping
+from hfmm.explanation.streaming import _before
 from hfmm.loading import Loaded
 from hfmm.nn.chat_processing import set_template
 from tests.models.generalist import tiny_llava as tiny
@@ -85,7 +85,9 @@ def test_a_batch_padded_on_the_left_equals_singles():
     questions = ["where is it", QUESTION, "how many shapes are there"]
     shown = [[tiny.picture((0, 200, 0))], [tiny.picture()] * 2, []]
     together = talk.ask_each(questions, shown, max_new_tokens=10)
-    alone = [talk.ask_each([question], [one], max_new_tokens=10)[0] for question, one in zip(questions, shown, strict=True)]
+    alone = [
+        talk.ask_each([question], [one], max_new_tokens=10)[0] for question, one in zip(questions, shown, strict=True)
+    ]
     assert together == alone
     assert talk.messages == []
 
@@ -117,14 +119,14 @@ def test_an_answer_ends_where_the_template_ends_it():
     ],
 )
 def test_what_may_begin_an_end_is_held_back(pieces, stop, said):
-    stream, given = _before(iter(pieces), stop), []
-    while True:
-        try:
-            given.append(next(stream))
-        except StopIteration as end:
-            assert end.value == said
-            break
+    given, kept = [], []
+
+    def read():
+        kept.append((yield from _before(iter(pieces), stop)))
+
+    given = list(read())
     assert "".join(given) == said
+    assert kept == [said]
 
 
 def test_a_conversation_that_is_too_long_is_refused():

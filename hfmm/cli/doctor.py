@@ -4,9 +4,11 @@ import os
 import platform
 import shutil
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Any
 
 from hfmm import __version__
 from hfmm.cli.common import Parser, columns, print_json, talk
@@ -32,9 +34,13 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--data", help="scenes, digits, a folder, a file or a Hub data set id")
     parser.add_argument("--split", help="only this split; every one by default")
     parser.add_argument("--columns", help="image=photo,captions=sentences")
+    parser.add_argument(
+        "--pictures", metavar="DIR", help="where the paths of pictures start; beside the data by default"
+    )
+    parser.add_argument("--model", help="a run or a repository: dialogues that are too long for it are told, too")
     given = parser.parse(words)
     if given.data is not None:
-        code, count = _check_data(given.data, given.split, given.columns, given.json)
+        code, count = _check_data(given)
     else:
         code, count = _check_environment(given.json)
     talk(f"{count} problems" if count else "no problems", given.quiet)
@@ -111,7 +117,7 @@ def _unmet() -> Iterator[tuple[str, str]]:
             yield requirement.name, f"{number or 'missing'}, but hfmm needs {requirement.name}{requirement.specifier}"
 
 
-def _check_data(data: str, split: str | None, mapping: str | None, as_json: bool) -> tuple[int, int]:
+def _check_data(given: Namespace) -> tuple[int, int]:
     """Print the problems of a data set, one a line.
 
     Returns:
@@ -119,9 +125,26 @@ def _check_data(data: str, split: str | None, mapping: str | None, as_json: bool
     """
     from hfmm.data.doctor import diagnose
 
-    problems = diagnose(data, split, mapping)
-    if as_json:
+    options = {"pictures": given.pictures} if given.pictures else {}
+    problems = diagnose(given.data, given.split, given.columns, _processor(given.model), **options)
+    if given.json:
         print_json([{"where": problem.where, "what": problem.what} for problem in problems])
-    for problem in () if as_json else problems:
+    for problem in () if given.json else problems:
         print(f"{problem.where}: {problem.what}")
     return (DataError.exit_code if problems else 0), len(problems)
+
+
+def _processor(model: str | None) -> Any:
+    """The processor of a model that converses, None where none is named.
+
+    Raises:
+        UsageError: It does not converse.
+    """
+    if model is None:
+        return None
+    from hfmm.loading import load
+
+    loaded = load(model)
+    if not getattr(loaded.processor, "chat_template", None):
+        raise UsageError(f"{loaded.row.name} does not converse: only dialogues are too long for a model")
+    return loaded.processor

@@ -1,9 +1,13 @@
 """`hfmm evaluate`: scores a run, adds to its results, and prints deck, paper and this run side by side."""
 
+from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from hfmm.cli.common import Parser, columns, print_json
 from hfmm.data.columns import parse_columns
+from hfmm.errors import UsageError
 
 
 def run(words: Sequence[str]) -> int:
@@ -19,21 +23,12 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
     parser.add_argument("--features", help="a classifier that looks at a generator's samples: a run or a repository")
     parser.add_argument("--num-images", type=int, help="samples of a generator that are scored (1000)")
+    parser.add_argument("--judge", help="of answers to open questions: a file of scores, or a language model")
+    parser.add_argument("--answers", metavar="FILE", help="what is judged; by default the run answers now")
+    parser.add_argument("--pictures", metavar="DIR", help="what the open questions are about")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)
-    from hfmm.evaluation import evaluate
-
-    options = {name: getattr(given, name) for name in ("num_beams", "num_images", "features")}
-    rows = evaluate(
-        given.run,
-        data=given.data,
-        split=given.split,
-        limit=given.limit,
-        metrics=given.metrics.split(",") if given.metrics else (),
-        device=given.device,
-        columns=parse_columns(given.columns) or None,
-        generation={name: value for name, value in options.items() if value},
-    )
+    rows = _judged(given) if given.judge else _measured(given)
     if given.json:
         print_json(rows[-1])
         return 0
@@ -46,3 +41,34 @@ def run(words: Sequence[str]) -> int:
         )
     print(columns(lines, indent=2))
     return 0
+
+
+def _measured(given: Namespace) -> list[dict[str, Any]]:
+    """Score by the task's metrics."""
+    from hfmm.evaluation import evaluate
+
+    options = {name: getattr(given, name) for name in ("num_beams", "num_images", "features")}
+    return evaluate(
+        given.run,
+        data=given.data,
+        split=given.split,
+        limit=given.limit,
+        metrics=given.metrics.split(",") if given.metrics else (),
+        device=given.device,
+        columns=parse_columns(given.columns) or None,
+        generation={name: value for name, value in options.items() if value},
+    )
+
+
+def _judged(given: Namespace) -> list[dict[str, Any]]:
+    """Let a judge score answers to open questions.
+
+    Raises:
+        UsageError: No questions are named.
+    """
+    from hfmm.evaluation.judging import evaluate_judged
+
+    if given.data is None:
+        raise UsageError("a judge scores answers to open questions: name the folder that holds them with --data")
+    answers, pictures = (Path(name) if name else None for name in (given.answers, given.pictures))
+    return evaluate_judged(given.run, given.data, given.judge, answers, pictures, given.device)

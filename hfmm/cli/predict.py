@@ -1,10 +1,12 @@
 """`hfmm predict`: predictions for one input, several, or a folder."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hfmm.cli.common import Parser, print_json
+from hfmm.errors import UsageError
 
 
 def run(words: Sequence[str]) -> int:
@@ -20,8 +22,11 @@ def run(words: Sequence[str]) -> int:
         "--output", metavar="DIR", help="the folder for pictures that are drawn or edited, or the masks of a segmenter"
     )
     parser.add_argument("--seed", type=int, default=0, help="of what a generator draws")
+    parser.add_argument("--data", metavar="DIR", help="open questions to answer about the pictures of --image DIR")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)
+    if given.data is not None:
+        return _answer(given)
     from hfmm.evaluation.prediction import Wanted, predict
 
     output = Path(given.output) if given.output else None
@@ -39,6 +44,30 @@ def run(words: Sequence[str]) -> int:
         return 0
     for row in rows:
         print("\n".join(_lines(row)))
+    return 0
+
+
+def _answer(given: Namespace) -> int:
+    """Answer open questions; `--output DIR` gets a file with the answers, and what to send a judge.
+
+    Raises:
+        UsageError: No folder of pictures is named, or several.
+    """
+    from hfmm.data.open_questions import read_open_questions
+    from hfmm.evaluation.judging import ANSWERS, answer_questions, write_rows
+    from hfmm.loading import load
+
+    if len(given.image) != 1:
+        raise UsageError("open questions are about the pictures of one folder: name it with --image")
+    questions = read_open_questions(given.data)
+    rows = answer_questions(load(given.run, given.device), questions, Path(given.image[0]))
+    if given.output:
+        Path(given.output).mkdir(parents=True, exist_ok=True)
+        write_rows(Path(given.output) / ANSWERS, rows)
+    if given.json:
+        print_json(rows)
+    else:
+        print("\n".join("\t".join([row["image"], row["prompt"], row["text"]]) for row in rows))
     return 0
 
 

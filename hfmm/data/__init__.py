@@ -17,15 +17,16 @@ def load(
     """Load a data set; the same as `--data SPEC`.
 
     Args:
-        spec: `scenes`, `scenes:VIEW` or `digits` (built in); a folder of parquet, JSON Lines, CSV or pictures
-            (imagefolder), or one such file; or a Hub data set id (USER/NAME).
+        spec: `scenes`, `scenes:VIEW` or `digits` (built in); a folder of parquet, JSON Lines, CSV, a JSON list or
+            pictures (imagefolder), or one such file; or a Hub data set id (USER/NAME).
         split: `train`, `validation` (also `val`, `valid`, `dev`), `test` or a name of the data's own; `train[:90%]` and
             `train[90%:]` (or numbers of rows) are parts of one.
         columns: Which column to take, `image=photo,captions=sentences` or a mapping. Common names map themselves.
         on_bad_example: `error` checks every row but its pixels now, and raises; `skip` leaves bad rows to be met and
             replaced by `KeyedExamples`.
         **options: Of the source. Built-in data: see `Scenes`, `Motion`, `Sound`, `Spoken` and `Digits`. Others:
-            `max_pixels` (of a picture), `ignore_index` (of masks, mapped to 255); Hub: `config`, `revision`.
+            `max_pixels` (of a picture), `ignore_index` (of masks, mapped to 255), `pictures` (the folder where their
+            paths start); Hub: `config`, `revision`.
 
     Raises:
         DataError: No such data, split or column, or a bad row; the message names file and row.

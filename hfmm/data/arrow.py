@@ -17,7 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from hfmm.data.tables import Row, Table
 from hfmm.errors import AccessError, DataError, HfmmError, ResourceError
 
-_HEAVY = ("image", "audio", "video", "binary")
+_HEAVY = ("image", "images", "audio", "video", "binary")
 _BLOCK = 1000  # rows read at once where all are wanted
 _BAD_CELLS = (UnicodeDecodeError, OSError, ValueError)  # pyarrow.ArrowInvalid is a ValueError
 _REFUSED = (ConnectionError, TimeoutError, PermissionError, HfHubHTTPError)
@@ -42,6 +42,8 @@ class ArrowTable(Table):
                 self.class_names[column] = tuple(feature.names)
             elif isinstance(feature, datasets.Image | datasets.Audio | datasets.Video):
                 rows = rows.cast_column(column, type(feature)(decode=False))
+            elif self.kinds[column] == "images" and isinstance(feature.feature, datasets.Image):
+                rows = rows.cast_column(column, datasets.List(datasets.Image(decode=False)))
         self._dataset = rows
         self._paths = [path for path, _ in files]
         self._ends = [sum(count for _, count in files[: number + 1]) for number in range(len(files))]
@@ -63,7 +65,7 @@ class ArrowTable(Table):
         present = {column: _present(self._dataset.data.column(column)) for column in heavy}
         for start in range(0, len(self), _BLOCK):
             indices = range(start, min(start + _BLOCK, len(self)))
-            media = [{column: bool(there[index]) or None for column, there in present.items()} for index in indices]
+            media = [{column: _stand_in(there[index]) for column, there in present.items()} for index in indices]
             try:
                 columns = light[start : indices.stop] if light.column_names else {}
                 rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
@@ -92,8 +94,15 @@ class ArrowTable(Table):
         return f"{self._paths[part]} row {index - (self._ends[part - 1] if part else 0)}"
 
 
+def _stand_in(there: Any) -> Any:
+    """What a light row has instead of media: True, a list of so many, or nothing."""
+    return bool(there) or None if isinstance(there, bool | np.bool_) else [True] * int(there)
+
+
 def _present(column: pa.ChunkedArray) -> np.ndarray:
-    """Which cells of a column of media hold bytes or a path. (rows,) bool."""
+    """Which cells of a column of media hold bytes or a path, bool; of lists, how many they hold. (rows,)."""
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return pc.fill_null(pc.list_value_length(column), 0).to_numpy()
     if not pa.types.is_struct(column.type):
         return column.is_valid().to_numpy()
     fields = [pc.struct_field(column, name).is_valid() for name in ("bytes", "path")]
@@ -112,7 +121,7 @@ def _feature_kind(feature: Any) -> str:
             return "binary"
         return "number" if feature.dtype.startswith(("int", "uint", "float")) else "value"
     if isinstance(feature, datasets.List | datasets.LargeList):
-        return "texts" if _feature_kind(feature.feature) == "text" else "value"
+        return {"text": "texts", "image": "images"}.get(_feature_kind(feature.feature), "value")
     if isinstance(feature, dict) and set(feature) == {"bytes", "path"}:
         return "image"
     return "value"

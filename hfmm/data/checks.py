@@ -13,6 +13,8 @@ MAX_CHARACTERS = 10_000
 ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant", "system": "system"}
 PART_TYPES = ("text", "image", "video", "audio")
 IMAGE_MARK = "<image>"
+_TURN = {"user", "assistant"}
+IMAGE_KEYS = ("image", "path", "url")  # what names a picture in a content part
 
 
 class Problem(NamedTuple):
@@ -66,6 +68,15 @@ def check_texts(value: Any, called: str, notes: Notes) -> Any:
         for number, text in enumerate(texts, 1):
             check_text(text, f"{called.removesuffix('s')} {number}", notes)
     return texts
+
+
+def check_images(value: Any, called: str, notes: Notes) -> Any:
+    """A list of pictures, which may be empty; a single one becomes a list."""
+    pictures = value if isinstance(value, list) else [] if value is None else [value]
+    for number, picture in enumerate(pictures, 1):
+        if picture is None:
+            notes.append(f"{called.removesuffix('s')} {number} is missing")
+    return pictures
 
 
 def check_answer(value: Any, called: str, notes: Notes) -> Any:
@@ -131,7 +142,7 @@ def check_messages(value: Any, called: str, notes: Notes) -> Any:
     """A dialogue: an optional system message, then user and assistant by turns.
 
     Takes `{"role", "content"}` with text or content parts, and LLaVA's `{"from", "value"}`; an `<image>` in a text
-    becomes an image part.
+    becomes an image part. Takes turns `{"user", "assistant"}`, too, which do not say where pictures stand.
 
     Returns:
         List of `{"role", "content": [{"type": "image"} | {"type": "text", "text": str} | ...]}`.
@@ -139,12 +150,25 @@ def check_messages(value: Any, called: str, notes: Notes) -> Any:
     if not isinstance(value, list) or not value or not all(isinstance(message, dict) for message in value):
         notes.append(f"{called} are {_kind(value)}, not a list of messages")
         return value
-    messages = [_message(message, f"message {number}", notes) for number, message in enumerate(value, 1)]
+    said = [message for turn in value for message in _said(turn)]
+    messages = [_message(message, f"message {number}", notes) for number, message in enumerate(said, 1)]
     roles = [message["role"] for message in messages]
     turns = roles[1:] if roles[0] == "system" else roles
     if None not in roles and turns != ["user", "assistant"] * (len(turns) // 2) + ["user"] * (len(turns) % 2):
         notes.append(f"{called} do not go user, assistant, user, ...: {', '.join(roles)}"[:200])
     return messages
+
+
+def are_turns(value: Any) -> bool:
+    """Whether a dialogue is a list of `{"user", "assistant"}`."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and value[0].keys() >= _TURN
+
+
+def _said(turn: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The messages of a turn; a message alone is one."""
+    if turn.keys() >= _TURN:
+        return [{"role": role, "content": turn[role]} for role in ("user", "assistant")]
+    return [turn]
 
 
 def _message(message: Mapping[str, Any], called: str, notes: Notes) -> dict[str, Any]:
@@ -181,9 +205,22 @@ def _parts(text: str) -> list[dict[str, str]]:
     return parts
 
 
-def count_image_parts(messages: list[dict[str, Any]]) -> int:
-    """How many pictures a checked dialogue speaks of."""
-    return sum(part.get("type") == "image" for message in messages for part in message["content"])
+def image_parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a checked dialogue where a picture stands, in order."""
+    return [part for message in messages for part in message["content"] if part.get("type") == "image"]
+
+
+def lead_with_images(messages: list[dict[str, Any]], count: int) -> None:
+    """Let a checked dialogue that speaks of no picture begin with so many."""
+    first = next((message for message in messages if message["role"] == "user"), None)
+    if first is not None and not image_parts(messages):
+        first["content"] = [{"type": "image"} for _ in range(count)] + first["content"]
+
+
+def take_named_images(messages: list[dict[str, Any]]) -> list[Any]:
+    """Take the pictures out of the parts of a checked dialogue that name them: `{"type": "image", "path": ...}`."""
+    parts = image_parts(messages)
+    return [part.pop(key) for part in parts for key in IMAGE_KEYS if key in part]
 
 
 def _kind(value: Any) -> str:

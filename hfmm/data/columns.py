@@ -8,19 +8,25 @@ from typing import Any
 from hfmm.data.checks import (
     Check,
     Notes,
+    are_turns,
     check_answer,
+    check_images,
     check_label,
     check_messages,
     check_objects,
     check_text,
     check_texts,
-    count_image_parts,
+    image_parts,
+    lead_with_images,
+    take_named_images,
 )
 from hfmm.data.examples import Example, Examples, printable
+from hfmm.data.multiple_choice import RIGHT, spell_out
 from hfmm.errors import DataError, UsageError, unknown
 
 KINDS = {
     "image": "image",
+    "images": "images",
     "mask": "mask",
     "captions": "texts",
     "text": "text",
@@ -42,7 +48,9 @@ COMMON_NAMES = {
     "answer": ("answer", "answers"),
     "messages": ("messages", "conversations"),
 }
+QUESTIONS_AND_ANSWERS = (("instruction", "output"), ("prompt", "completion"), ("query", "response"))
 _CHECKS: dict[str, Check] = {
+    "images": check_images,
     "captions": check_texts,
     "text": check_text,
     "question": check_text,
@@ -79,12 +87,14 @@ class ColumnMap:
         sources: Example column -> data column, every column of the example.
         features: Example column -> kind.
         paired: Rows hold lists of questions and answers, each pair of them an example.
+        choices: Rows hold multiple-choice questions, with a picture or without.
         checks: What looks at the values, by example column.
     """
 
     sources: dict[str, str]
     features: dict[str, str]
     paired: bool = False
+    choices: bool = False
     checks: dict[str, Check] = field(default_factory=dict)
 
     def count(self, row: Mapping[str, Any]) -> int:
@@ -105,20 +115,38 @@ class ColumnMap:
             notes: Gets what is wrong with the values.
         """
         example: Example = {target: row.get(source) for target, source in self.sources.items()}
-        if self.paired:
+        silent = are_turns(example.get("messages"))  # about where pictures stand
+        if self.choices:
+            spell_out(example, notes)
+        elif self.paired:
             self._take_pair(example, pair, notes)
         elif isinstance(answers := example.get("answer"), list) and answers:
             # Several people answered one question (VQA v2): all are kept, the most frequent is what is learned.
             example |= {"answers": answers, "answer": max(answers, key=answers.count)}
         for column, check in self.checks.items():
             example[column] = check(example[column], column, notes)
-        if "image" in example and example["image"] is None:
+        if "messages" in example:
+            self._check_dialogue(example, silent, notes)
+        elif "image" in example and example["image"] is None and not self.choices:
             notes.append("no image")
-        if "messages" in example and not notes:
-            spoken, shown = count_image_parts(example["messages"]), int(example.get("image") is not None)
-            if spoken != shown:
-                notes.append(f"the messages speak of {spoken} images but the row has {shown}")
         return example
+
+    def _check_dialogue(self, example: Example, silent: bool, notes: Notes) -> None:
+        """Note where a dialogue speaks of more or fewer pictures than there are, and where nobody answers."""
+        named = not {"image", "images"} & self.sources.keys()  # the parts name the pictures, if there are any
+        if named:
+            example["images"] = []
+        if notes:
+            return
+        if named:
+            example["images"] = take_named_images(example["messages"])
+        elif silent:
+            lead_with_images(example["messages"], len(pictures_of(example)))
+        spoken, shown = len(image_parts(example["messages"])), len(pictures_of(example))
+        if spoken != shown:
+            notes.append(f"the messages speak of {spoken} images but the row has {shown}")
+        if all(message["role"] != "assistant" for message in example["messages"]):
+            notes.append("the assistant says nothing")
 
     def with_labels(self, names: Sequence[str] | None) -> "ColumnMap":
         """The same map with a check of the label column; `names` are those of the classes, None for plain numbers."""
@@ -162,14 +190,30 @@ def map_columns(kinds: Mapping[str, str], explicit: Mapping[str, str], place: st
         found = next((name for name in names if _fits(target, name, kinds) and name not in sources.values()), None)
         if target not in sources and found is not None:
             sources[target] = found
+    pairs = (pair for pair in QUESTIONS_AND_ANSWERS if all(kinds.get(name) == "text" for name in pair))
+    if not {"question", "answer", "messages"} & sources.keys():
+        sources |= dict(zip(("question", "answer"), next(pairs, ()), strict=False))
+    if kinds.get(sources.get("image", "")) in ("texts", "images"):  # several pictures a row
+        sources["images"] = sources.pop("image")
     if "image" not in sources and sources.get("captions") == "text":
         del sources["captions"]  # text without a picture describes none: it stays `text`
     taken = set(sources.values())
     sources |= {name: name for name in kinds if name not in taken and name not in sources}
     features = {target: KINDS.get(target, kinds[source]) for target, source in sources.items()}
+    if "messages" in sources and not {"image", "images"} & sources.keys():
+        features["images"] = "images"  # those that content parts name
     checks = {column: check for column, check in _CHECKS.items() if column in sources}
     paired = "answer" in sources and kinds.get(sources.get("question", "")) == "texts"
-    return ColumnMap(sources, features | ({"question": "text", "answer": "text"} if paired else {}), paired, checks)
+    choices = {"question", "answer", "choices"} <= sources.keys() and kinds[sources["answer"]] in ("number", "label")
+    features |= {"question": "text", "answer": "text"} if paired or choices else {}
+    return ColumnMap(sources, features | ({RIGHT: "number"} if choices else {}), paired, choices, checks)
+
+
+def pictures_of(example: Mapping[str, Any]) -> list[Any]:
+    """The pictures of an example: one, several or none."""
+    if "images" in example:
+        return list(example["images"])
+    return [] if example.get("image") is None else [example["image"]]
 
 
 def _fits(target: str, name: str, kinds: Mapping[str, str]) -> bool:

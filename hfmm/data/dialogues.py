@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from random import Random
+from threading import Lock
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ IGNORED = -100  # label of a token that is not learned
 CAPTION_REQUEST = "Describe the image concisely."
 IGNORED_ANSWER = "yes"  # says nothing: only what follows it is looked at
 MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")  # a chat template that says what the assistant says
+_RENDERING = Lock()  # upstream shares one compiled template between threads, and its marks with it
 Messages = list[dict[str, Any]]
 Span = tuple[int, int]  # first character, and the one after the last
 
@@ -61,8 +63,9 @@ def spoken(examples: Examples) -> Examples:
 def _messages(example: Example) -> Messages:
     asks = "question" in example
     question, answer = (example["question"], example["answer"]) if asks else (CAPTION_REQUEST, example["captions"][0])
+    pictures = [{"type": "image"} for _ in pictures_of(example)]
     return [
-        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
+        {"role": "user", "content": [*pictures, {"type": "text", "text": question}]},
         {"role": "assistant", "content": [{"type": "text", "text": answer}]},
     ]
 
@@ -177,6 +180,17 @@ def encode(processor: Any, messages: Messages, pictures: Sequence[Any], name: st
     raise DataError(f"example {name} has no answer to learn")
 
 
+def length_of(processor: Any, messages: Messages, pictures: Sequence[Any], name: str) -> int:
+    """How many tokens a dialogue has, its pictures among them.
+
+    Raises:
+        DataError: Its messages do not fit its pictures.
+    """
+    made: Mapping[str, Any] = processor.image_processor(list(pictures), return_tensors="pt") if pictures else {}
+    text, _ = rendered(processor, messages)
+    return len(_tokens(processor, text, (), made, len(pictures), name)[0])
+
+
 def rendered(processor: Any, messages: Messages) -> tuple[str, list[Span]]:
     """A dialogue as its chat template writes it, and where in it the answers stand, with what ends them.
 
@@ -184,10 +198,11 @@ def rendered(processor: Any, messages: Messages) -> tuple[str, list[Span]]:
         DataError: The template writes early turns differently once later ones follow.
     """
     if MARKED.search(processor.chat_template):
-        texts, spans = render_jinja_template(
-            [messages], chat_template=processor.chat_template, return_assistant_tokens_mask=True,
-            **processor.tokenizer.special_tokens_map,
-        )  # fmt: skip
+        with _RENDERING:
+            texts, spans = render_jinja_template(
+                [messages], chat_template=processor.chat_template, return_assistant_tokens_mask=True,
+                **processor.tokenizer.special_tokens_map,
+            )  # fmt: skip
         return texts[0], [tuple(span) for span in spans[0]]
     spans, text = [], ""
     for number, message in enumerate(messages):

@@ -29,8 +29,8 @@ class Examples(ABC):
     Attributes:
         name: What a person typed to get it.
         split: `train`, `validation`, `test` or the source's own name.
-        features: Column -> kind: `image`, `mask`, `text`, `texts`, `label`, `objects`, `messages`, `audio`, `video`,
-            `number` or `value` (anything else).
+        features: Column -> kind: `image`, `images` (a list), `mask`, `text`, `texts`, `label`, `objects`, `messages`,
+            `audio`, `video`, `number` or `value` (anything else).
         label_names: Name of each class, of labels, objects or masks; None where there are none, or no names.
         attribute_names: Name of each attribute that objects may have, None where they have numbers only, or none.
         unseen_labels: Names of classes that these examples leave out on purpose, for others to be tested on.

@@ -14,7 +14,7 @@ from hfmm.data.images import MAX_PIXELS, decode, decode_mask
 from hfmm.data.tables import Table
 from hfmm.errors import DataError
 
-_PICTURES = frozenset({"image", "mask"})
+_PICTURES = frozenset({"image", "images", "mask"})
 _IN_PIXELS = frozenset({"objects", "mask"})  # kinds of columns that would no longer fit a picture of another size
 
 
@@ -50,6 +50,7 @@ class MappedExamples(Examples):
         self.max_pixels, self.ignore_index = max_pixels, ignore_index
         self.target: tuple[int, int] | None = None
         self._stem = Path(name).stem
+        self._numbered = "messages" in columns.features  # LLaVA's ids are those of pictures, of which many speak
         self._ends = self._count() if columns.paired else None
 
     def _count(self) -> np.ndarray:
@@ -86,7 +87,9 @@ class MappedExamples(Examples):
         """Read, map, check and decode."""
         example = self.peek(row)
         for column, kind in self.features.items():
-            if kind in _PICTURES and example[column] is not None:
+            if kind == "images":
+                example[column] = [self._decode(cell, kind) for cell in example[column]]
+            elif kind in _PICTURES and example[column] is not None:
                 example[column] = self._decode(example[column], kind)
         return example
 
@@ -98,7 +101,9 @@ class MappedExamples(Examples):
         if notes:
             raise DataError("; ".join(notes))
         own = example.get("id")
-        return example | {"id": str(own) if own is not None else self._made_id(table_row, pair)}
+        if own is None:
+            return example | {"id": self._made_id(table_row, pair)}
+        return example | {"id": f"{own}-{table_row}" if self._numbered else str(own)}
 
     def column(self, name: str) -> Iterator[Any]:
         """The values of one column, in one pass over the rows; those that cannot be read are left out."""
@@ -152,7 +157,7 @@ class MappedExamples(Examples):
                 for pair in range(self.columns.count(content)):
                     example = self.columns.convert(content, pair, notes)
                 own = example.get("id")
-                if own is not None and ids.setdefault(str(own), row) != row:
+                if own is not None and not self._numbered and ids.setdefault(str(own), row) != row:
                     notes.append(f"id '{own}' is that of {self.table.where(ids[str(own)])} too")
                 notes += self._picture_problems(row, example, pictures)
             where = self.table.where(row)
@@ -163,16 +168,18 @@ class MappedExamples(Examples):
         for column, kind in self.features.items():
             if kind not in _PICTURES or example.get(column) is None:
                 continue
-            try:
-                cell = example[column]
-                if decoded:
-                    if cell is True:  # its bytes were left out
-                        cell = self.table.row(row)[self.columns.sources[column]]
-                    self._decode(cell, kind)
-                elif cell is not True:
-                    path = self._picture_data(cell)
-                    if isinstance(path, Path) and not path.is_file():
-                        notes.append(f"{path}: no such file")
-            except DataError as error:
-                notes.append(str(error))
+            cells = example[column] if kind == "images" else [example[column]]
+            for number, cell in enumerate(cells):
+                try:
+                    if decoded:
+                        if cell is True:  # its bytes were left out
+                            stored = self.table.row(row)[self.columns.sources[column]]
+                            cell = stored[number] if kind == "images" else stored
+                        self._decode(cell, kind)
+                    elif cell is not True:
+                        path = self._picture_data(cell)
+                        if isinstance(path, Path) and not path.is_file():
+                            notes.append(f"{path}: no such file")
+                except DataError as error:
+                    notes.append(str(error))
         return notes

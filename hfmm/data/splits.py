@@ -1,12 +1,24 @@
-"""Parts of a split: `train[:90%]` and `train[90%:]`, as `datasets` writes them, and examples without some classes."""
+"""Names of splits, parts of one (`train[:90%]`, as `datasets` writes them), and examples without some classes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hfmm.data.examples import Examples, Selection
 from hfmm.errors import DataError, UsageError, unknown
 
+ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
+SPLITS = ("train", "validation", "test")
 _PART = re.compile(r"(?P<split>[^\[\]]+)(?:\[(?P<first>-?\d+%?)?:(?P<last>-?\d+%?)?\])?")
+
+
+def canonical_split(name: str) -> str:
+    """The name of a split in hfmm: `val`, `valid` and `dev` are `validation`."""
+    return ALIASES.get(name.lower(), name)
+
+
+def in_order(splits: Iterable[str]) -> tuple[str, ...]:
+    """Training before validation before test before others."""
+    return tuple(sorted(splits, key=lambda split: (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)))
 
 
 def parted(split: str) -> tuple[str, tuple[str, str] | None]:

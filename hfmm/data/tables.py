@@ -1,20 +1,18 @@
-"""Rows as they are stored: JSON Lines, CSV and folders of classes, each with random access and exact places.
+"""Rows as they are stored: CSV and folders of classes, each with random access and exact places.
 
 A table knows nothing of what its columns mean. Pictures stay undecoded: a cell holds bytes, or a path beside the table.
 """
 
 import csv
-import json
 import os
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hfmm.errors import DataError
 
-MAX_LINE_BYTES = 16 * 2**20
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".pbm")
 
 Row = dict[str, Any]
@@ -66,89 +64,6 @@ def kind_of(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "number"
     return "texts" if isinstance(value, list) and value and isinstance(value[0], str) else "value"
-
-
-class JsonLinesTable(Table):
-    """One JSON object a line, read where it lies: what is kept in memory is the place of each line."""
-
-    _descriptor: int | None = None  # opened at the first reading, by each process that unpickled the table
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.folder = path, path.parent
-        self.kinds, self.class_names = {}, {}
-        self._starts, self._numbers = array("Q"), array("Q")  # byte where each row starts, its line number
-        self._broken: dict[int, str] = {}
-        with path.open("rb") as file:
-            number = 0
-            while line := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                if line.strip():
-                    self._add(file.tell() - len(line), number, line)
-                while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-                    line = file.readline(MAX_LINE_BYTES + 1)
-        self._starts.append(path.stat().st_size)
-
-    def _add(self, start: int, number: int, line: bytes) -> None:
-        """Note a row, the kinds of its columns, and whether it can be read."""
-        try:
-            for column, value in _json_object(line).items():
-                if self.kinds.get(column, "value") == "value":  # not known yet: nothing or an empty list so far
-                    self.kinds[column] = kind_of(value)
-        except DataError as error:
-            self._broken[len(self._starts)] = str(error)
-        self._starts.append(start)
-        self._numbers.append(number)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def row(self, index: int) -> Row:
-        """One row, parsed now."""
-        if index in self._broken:
-            raise DataError(self._broken[index])
-        start = self._starts[index]
-        try:
-            if self._descriptor is None:
-                self._descriptor = os.open(self.path, os.O_RDONLY)
-            # pread moves no shared file position, so forked workers can read through one descriptor.
-            lines = os.pread(self._descriptor, self._starts[index + 1] - start, start)
-        except OSError as error:
-            raise DataError(f"the file cannot be read any more ({error})") from error
-        return _json_object(lines.split(b"\n", 1)[0])
-
-    def where(self, index: int) -> str:
-        """File and line."""
-        return f"{self.path} line {self._numbers[index]}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_descriptor": None}
-
-    def __del__(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _json_object(line: bytes) -> Row:
-    """Parse one line, strictly."""
-    if len(line) > MAX_LINE_BYTES:
-        raise DataError(f"the line is longer than {MAX_LINE_BYTES >> 20} MiB")
-    if line.startswith(b"\xef\xbb\xbf"):
-        raise DataError("the line starts with a byte order mark (BOM): save the file as UTF-8 without one")
-    try:
-        row = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-    except RecursionError:
-        raise DataError("the line is nested too deeply") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"the line is not UTF-8 (byte {error.start + 1})") from error
-    except ValueError as error:
-        raise DataError(f"not valid JSON ({error})") from error
-    if not isinstance(row, dict):
-        raise DataError(f"the line holds a {type(row).__name__}, not an object of columns")
-    return row
 
 
 class CsvTable(Table):

@@ -188,13 +188,33 @@ def evaluate(
         said |= {"features": Path(features).name} if features else {}
         said |= {"metrics": "+".join(metrics)} if metrics else {}
     outcome = score_model(task, loaded.model, loaded.processor, examples, asked)
-    row = {
+    found = {
         "data": Path(name).name,
         "split": split,
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
         "how": described(said, recipe.get("name", "default")),
-        "architecture": loaded.row.name,
+    }
+    return noted(where, loaded.row.name, recipe, found)
+
+
+def noted(
+    where: str | Path, architecture: str, recipe: Mapping[str, Any], found: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Add what was found to the `results.json` of a run; of a repository the row is given back alone.
+
+    Args:
+        where: Run directory or repository.
+        architecture: Its name.
+        recipe: What it was made by, if that is known.
+        found: `data`, `split`, `examples`, `metrics` and `how`.
+
+    Returns:
+        The rows, the new one last.
+    """
+    row = {
+        **found,
+        "architecture": architecture,
         "preset": recipe.get("preset"),
         "seed": recipe.get("seed"),
         "steps": steps_of(Path(where)) or recipe.get("max_steps"),

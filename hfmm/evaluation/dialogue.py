@@ -4,14 +4,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from hfmm import metrics
 from hfmm.data.columns import require
 from hfmm.data.dialogues import pictures_of, spoken
 from hfmm.data.examples import Example, Examples
+from hfmm.errors import unknown
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.evaluation.reading import replies
 from hfmm.explanation.dialogue import Talk, asked_of, reply
 
 AT_ONCE = 64  # answers
+MEASURED = {"vqa": "answer", "caption": "captions", "scienceqa_accuracy": "right"}  # metric -> what it compares with
 DIALOGUES = 25  # read at a time
 SPARE = 4  # tokens that an answer may have more than the longest right one
 
@@ -20,8 +23,17 @@ def score_dialogues(model: Any, processor: Any, examples: Examples, asked: Asked
     """Answer every turn, greedily unless told otherwise, after the right answers to the turns before it.
 
     `exact` is the share of answers that are the right one, letter by letter; `exact_<kind>` that of a kind of question,
-    where the data tell kinds; `blind` what is right of answers about gray pictures.
+    where the data tell kinds; `blind` what is right of answers about gray pictures. Where metrics are named, one of
+    MEASURED each, there are these instead, of the last answer of each dialogue.
+
+    Raises:
+        UsageError: Another metric is asked for.
+        DataError: The examples are no dialogues, or have not what a metric compares with.
     """
+    for name in asked.metrics:
+        if name not in MEASURED:
+            raise unknown("metric of a model that converses", name, MEASURED)
+        require(examples, (MEASURED[name],), f"the metric {name}")
     examples = spoken(examples)
     require(examples, ("messages",), "image-text-to-text")
 
@@ -36,6 +48,10 @@ def score_dialogues(model: Any, processor: Any, examples: Examples, asked: Asked
             if "kinds" in example:
                 right[f"exact_{example['kinds'][number]}"].append(said == answer)
             right["blind"].append(unseen == answer)
+    if asked.metrics:
+        last = [answers[-1][1] for answers in found]
+        scores = {key: value for name in asked.metrics for key, value in _measured(name, last, read).items()}
+        return Outcome(scores, last, read)
     scores = {name: sum(values) / len(values) for name, values in sorted(right.items(), key=_order)}
     return Outcome(scores, [", ".join(said for _, said, _ in answers) for answers in found], read)
 
@@ -56,6 +72,16 @@ def _answer(
     talks = [talk for talk, _ in flat]
     rows = iter(zip((answer for _, answer in flat), said(talks), said([talk.blind() for talk in talks]), strict=True))
     return [[next(rows) for _ in of_one] for of_one in questions]
+
+
+def _measured(name: str, said: Sequence[str], examples: Sequence[Example]) -> dict[str, float]:
+    """What a metric says of an answer to each example."""
+    references = [example[MEASURED[name]] for example in examples]
+    if name == "vqa":
+        references = [example.get("answers") or [example["answer"]] for example in examples]
+    options = {"tokenizer": "ptb"} if name == "caption" else {}
+    scores: dict[str, float] = metrics.load(name).compute(predictions=said, references=references, **options)
+    return scores
 
 
 def _order(item: tuple[str, list[bool]]) -> tuple[int, str]:

@@ -24,6 +24,17 @@ class Talk(NamedTuple):
     pictures: Sequence[Image.Image] = ()
     name: str = "of this conversation"
 
+    def asked(self, text: str, pictures: Sequence[Image.Image] = ()) -> "Talk":
+        """The same after a user has said something, with new pictures before the words."""
+        content = [*({"type": "image"} for _ in pictures), {"type": "text", "text": text}]
+        messages = [*self.messages, {"role": "user", "content": content}]
+        return self._replace(messages=messages, pictures=[*self.pictures, *pictures])
+
+    def answered(self, text: str) -> "Talk":
+        """The same after the assistant has said something."""
+        said = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+        return self._replace(messages=[*self.messages, said])
+
     def blind(self) -> "Talk":
         """The same with gray pictures."""
         return self._replace(pictures=[Image.new("RGB", picture.size, GRAY) for picture in self.pictures])

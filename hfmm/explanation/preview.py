@@ -25,7 +25,7 @@ WIDE = 552  # pixels that a strip of frames may take
 TEXTS = 5  # of a list, at most
 LENGTH = 300  # characters of a text, at most
 _MOVING = ("video", "flow")
-_MEDIA = ("image", "mask", "audio", *_MOVING)
+_MEDIA = ("image", "images", "mask", "audio", *_MOVING)
 
 
 class Figure(NamedTuple):
@@ -102,6 +102,8 @@ def _figures(example: Example, kinds: dict[str, str], names: Sequence[str] | Non
             yield annotated(example["image"], over.get("objects") or (), over.get("mask"), names)
         elif kind == "image":
             yield Figure(enlarged(example[column], SIDE, SIDE), note=column)
+        elif kind == "images":
+            yield from (Figure(enlarged(picture, SIDE, SIDE)) for picture in example[column])
         elif kind == "mask" and kinds.get("image") != "image":
             empty = Image.new("RGB", example[column].shape[1::-1], "white")
             yield annotated(empty, (), example[column], names)
@@ -183,7 +185,7 @@ def _lines(example: Example, kinds: dict[str, str], names: Sequence[str] | None)
         told |= {column for column, kind in kinds.items() if kind == "objects"}
     for column, kind in kinds.items():
         if kind not in _MEDIA and column not in told:
-            yield from _words(column, kind, example.get(column), names, "image" in kinds)
+            yield from _words(column, kind, example.get(column), names, not {"image", "images"}.isdisjoint(kinds))
 
 
 def _words(column: str, kind: str, value: Any, names: Sequence[str] | None, pictured: bool) -> Iterator[Line]:

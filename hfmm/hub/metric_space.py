@@ -136,6 +136,8 @@ EXAMPLES = {  # arguments of the example in the documentation, where they are no
     "segmentation": "metric.compute(predictions=[[[0, 0], [1, 2]]], references=[[[0, 1], [1, 255]]])",
     "verification": "metric.compute(predictions=[0.9, 0.7, 0.4, 0.1], references=[1, 1, 0, 0])",
     "reconstruction": "metric.compute(predictions=[[[90] * 16] * 16], references=[[[100] * 16] * 16])",
+    "scienceqa_accuracy": 'metric.compute(predictions=["B", "I see. The answer is A."], references=[1, 2])',
+    "relative_score": "metric.compute(predictions=[6, 9], references=[8, 9])",
     "retrieval": "metric.compute(predictions=[[0.9, 0.8, 0.1], [0.2, 0.3, 0.7]], references=[[0, 1], [2]])",
     "exact": (
         'metric.compute(predictions=["a small red star in the top left"],\n'

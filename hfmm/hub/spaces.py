@@ -23,6 +23,7 @@ APPS = {  # by task
     "unconditional-image-generation": "generation",
     "text-to-image": "generation",
     "image-to-image": "generation",
+    "image-text-to-text": "chat",
 }
 SHARED = "shared"  # the folder of what several apps use
 PARTS = "parts"  # the package of a published app that holds the modules of ours which it needs

@@ -34,9 +34,11 @@ METRICS = {  # name -> module here and class
     "zero_shot": ("zero_shot", "ZeroShot"),
     "retrieval": ("retrieval", "Retrieval"),
     "vqa": ("vqa", "Vqa"),
+    "scienceqa_accuracy": ("scienceqa_accuracy", "ScienceqaAccuracy"),
+    "relative_score": ("relative_score", "RelativeScore"),
 }
 LOWER_IS_BETTER = frozenset(
-    {"nats", "bits_per_dim", "perplexity", "bits_per_character", "eer", "frechet", "copied"}
+    {"nats", "bits_per_dim", "perplexity", "bits_per_character", "eer", "frechet", "copied", "failed"}
     | {f"{way}_{kind}_rank" for way in ("text_to_image", "image_to_text") for kind in ("median", "mean")}
 )  # of the keys of all metrics, and `frechet_` with a network's name
 

@@ -52,9 +52,7 @@ def chat_tokenizer(
     tokenizer.train_from_iterator((form for text in (*roles, *texts) for form in (text, f" {text}")), trainer)
     unused = range(tokenizer.get_vocab_size(), vocab_size or 0)
     tokenizer.add_tokens([f"<unused{number}>" for number in unused])
-    tokenizer.post_processor = TemplateProcessing(
-        single=f"{START} $A", special_tokens=[(START, SPECIAL.index(START))]
-    )
+    tokenizer.post_processor = TemplateProcessing(single=f"{START} $A", special_tokens=[(START, SPECIAL.index(START))])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, unk_token=UNKNOWN, bos_token=START, eos_token=END, pad_token=PAD,
         extra_special_tokens={"image_token": IMAGE}, clean_up_tokenization_spaces=False,
@@ -102,9 +100,7 @@ def chat_processor(  # noqa: PLR0913  settings of a preset
     return processor
 
 
-def processor_over(
-    image_processor: Any, tokenizer: Any, patch_size: int, class_token: bool = True
-) -> LlavaProcessor:
+def processor_over(image_processor: Any, tokenizer: Any, patch_size: int, class_token: bool = True) -> LlavaProcessor:
     """LLaVA's processor, without a template, over a picture tower's image processor and a language model's tokenizer.
 
     The tokenizer has the placeholder of pictures. As many placeholders stand for a picture as it has patches: the

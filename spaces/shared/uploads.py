@@ -1,6 +1,7 @@
 """What visitors send: pictures are looked at before they are decoded, and nothing is fetched."""
 
 import warnings
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageOps
 
-from hfmm.errors import UsageError
+from hfmm.errors import DataError, UsageError
 
 MAX_PIXELS = 40_000_000  # 120 MB of RGB
 MAX_ASPECT = 200  # a line of pixels, resized by its short side, would be as large as a bomb
@@ -44,6 +45,23 @@ def guarded_several(files: gr.File, most: int) -> gr.File:
     return _with_uploads_only(files, preprocess)
 
 
+def guarded_words(words: gr.MultimodalTextbox, most: int) -> gr.MultimodalTextbox:
+    """The same for an input of words and pictures, of which the app gets the words and the (file, picture) pairs.
+
+    Args:
+        words: With `file_count="multiple"`.
+        most: Pictures.
+    """
+
+    def preprocess(payload: Any) -> tuple[str, list[tuple[str, Image.Image]]]:
+        sent = [] if payload is None else payload.files
+        if len(sent) > most:
+            raise refusal(f"These are {len(sent)} pictures: the limit is {most}.")
+        return "" if payload is None else payload.text, [(each.path, _decoded(each)) for each in sent]
+
+    return _with_uploads_only(words, preprocess)
+
+
 def _decoded(sent: Any) -> Image.Image:
     if sent.path is None:
         raise refusal("Send the picture as an uploaded file.")
@@ -51,16 +69,25 @@ def _decoded(sent: Any) -> Image.Image:
 
 
 def _with_uploads_only(component: Any, preprocess: Callable[[Any], Any]) -> Any:
-    """Methods are replaced on the object because gradio writes a file beside the source of every subclass."""
-    keep = component.async_move_resource_to_block_cache
+    """Give a component a guarded class of its own.
 
-    async def keep_uploads(where: str | Path | None) -> str | None:
+    The class and not the object, because gradio makes a new object of it for each visitor who chooses an example. It is
+    made by Python's own metaclass because gradio's writes a file beside the source of every class.
+    """
+    kind = type(component)
+
+    async def keep_uploads(self: Any, where: str | Path | None) -> str | None:
         if str(where).partition(":")[0].lower() in ADDRESSES:
             raise refusal("Web addresses are not fetched: upload the picture.")
-        return await keep(where)
+        kept: str | None = await kind.async_move_resource_to_block_cache(self, where)
+        return kept
 
-    component.preprocess = preprocess
-    component.async_move_resource_to_block_cache = keep_uploads
+    methods = {
+        "__module__": kind.__module__,
+        "preprocess": lambda self, payload: preprocess(payload),
+        "async_move_resource_to_block_cache": keep_uploads,
+    }
+    component.__class__ = ABCMeta.__new__(type(kind), kind.__name__, (kind,), methods)
     return component
 
 
@@ -74,7 +101,7 @@ def told() -> Iterator[None]:
     """What a model cannot do is told to the visitor in its own words."""
     try:
         yield
-    except UsageError as error:
+    except (UsageError, DataError) as error:
         raise refusal(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
 
 

@@ -41,6 +41,27 @@ def write_parquet(path: Path, count: int = 4, first: int = 0, **more: list) -> P
     return path
 
 
+def write_open_questions(
+    folder: Path,
+    categories: tuple[str, ...] = ("conv",),
+    names: tuple[str, str, str] = ("qa_questions", "qa_gpt4_answer", "caps_boxes"),
+) -> Path:
+    """Questions 1, 2, ... about the pictures 1.jpg, 2.jpg, ... as LLaVA-Bench keeps them, without the pictures."""
+    numbers = range(1, len(categories) + 1)
+    questions = [
+        {"question_id": number, "image": f"{number}.jpg", "text": "What is it?", "category": category}
+        for number, category in zip(numbers, categories, strict=True)
+    ]
+    answers = [{"question_id": number, "text": "A cat."} for number in numbers]
+    boxes = [{"category": "cat", "bbox": [0, 0, 1, 0.5]}]
+    contexts = [{"image": f"{number}.jpg", "captions": ["a cat", "it sits"], "instances": boxes} for number in numbers]
+    for name, rows in zip(names, (questions, answers, contexts), strict=True):
+        write_lines(folder / f"{name}.jsonl", rows)
+    rules = {category: {"role": "Assistant", "prompt": "Give two scores."} for category in categories}
+    (folder / "rule.json").write_text(json.dumps(rules))
+    return folder
+
+
 def captions_of(examples) -> list[str]:
     return [example["captions"][0] for example in examples]
 

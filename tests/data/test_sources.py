@@ -126,7 +126,7 @@ def test_a_misspelt_name():
 
 def test_a_folder_without_data(tmp_path):
     (tmp_path / "readme.txt").write_text("hello")
-    with pytest.raises(DataError, match="holds no parquet, jsonl or csv files and no pictures"):
+    with pytest.raises(DataError, match="holds no parquet, jsonl, csv or json files and no pictures"):
         load(str(tmp_path))
     with pytest.raises(DataError, match=r"readme.txt: a data file is one of .parquet, .jsonl, .csv"):
         load(str(tmp_path / "readme.txt"))

@@ -5,7 +5,8 @@ import pickle
 import pytest
 
 from hfmm.data import load
-from hfmm.data.tables import MAX_LINE_BYTES, CsvTable, JsonLinesTable
+from hfmm.data.json_tables import MAX_LINE_BYTES, JsonLinesTable
+from hfmm.data.tables import CsvTable
 from hfmm.errors import DataError
 from tests.data.files import captions_of, write_lines, write_pictures
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from hfmm import data
+from hfmm import data, metrics
+from hfmm.data.examples import ListExamples
+from hfmm.errors import DataError, UsageError
 from hfmm.evaluation import Asked, dialogue, score_model
 from hfmm.explanation.dialogue import GRAY, Talk, asked_of
 from hfmm.models.generalist.llava.modeling_llava import LlavaV1ForConditionalGeneration
@@ -54,7 +56,7 @@ def test_exact_answers_over_all_and_by_kind(monkeypatch):
     assert outcome.scores["exact"] == pytest.approx(1 - wrong / len(kinds))
     by_kind = {name: value for name, value in outcome.scores.items() if name.startswith("exact_")}
     assert by_kind == {f"exact_{kind}": float(kind not in ("count", "size_of_it")) for kind in kinds}
-    assert list(outcome.scores)[0] == "exact"
+    assert next(iter(outcome.scores)) == "exact"
     assert list(outcome.scores)[-1] == "blind"
     assert len(outcome.predictions) == len(outcome.examples) == 40
 
@@ -81,7 +83,9 @@ def test_every_answer_follows_the_right_ones_before_it():
 def test_a_new_model_is_scored_as_it_speaks():
     examples = talks(3)
     reader = tiny.processor()
-    outcome = score_model("image-text-to-text", tiny.model(reader), reader, examples, Asked(generation={"max_new_tokens": 3}))
+    outcome = score_model(
+        "image-text-to-text", tiny.model(reader), reader, examples, Asked(generation={"max_new_tokens": 3})
+    )
     assert 0 <= outcome.scores["exact"] <= 1
     assert len(outcome.predictions) == 3
 
@@ -90,3 +94,47 @@ def test_shares_of_two_processes_are_the_whole():
     examples = talks(4)
     rows = [row["id"] for part in (0, 1) for row in examples.shard(2, part)]
     assert sorted(rows) == sorted(row["id"] for row in examples)
+
+
+def measured(monkeypatch, replies, features, rows, *names):
+    monkeypatch.setattr(dialogue, "reply", lambda model, processor, asked, **settings: replies[: len(asked)])
+    examples = ListExamples([{"image": tiny.picture(), **row} for row in rows], {"image": "image", **features})
+    model = LlavaV1ForConditionalGeneration(tiny.config())
+    return score_model("image-text-to-text", model, tiny.processor(), examples, Asked(names)).scores
+
+
+ANSWERS = {"question": "text", "answer": "text"}
+
+
+def test_answers_of_several_people_are_scored_as_vqa_does(monkeypatch):
+    rows = [
+        {"question": "where", "answer": "left", "answers": ["left", "left", "there"]},
+        {"question": "what", "answer": "red"},
+    ]
+    scores = measured(monkeypatch, ["There", "red"], {**ANSWERS, "answers": "texts"}, rows, "vqa")
+    assert scores == metrics.load("vqa").compute(
+        predictions=["There", "red"], references=[["left", "left", "there"], ["red"]]
+    )
+
+
+def test_multiple_choice_answers_are_read(monkeypatch):
+    rows = [{"question": "q", "answer": "The answer is B.", "right": 1}] * 2
+    scores = measured(
+        monkeypatch, ["So it is.\nThe answer is B.", "b"], {**ANSWERS, "right": "number"}, rows, "scienceqa_accuracy"
+    )
+    assert scores == {"accuracy": 0.5, "failed": 0.5}
+
+
+def test_captions_are_scored_as_captions(monkeypatch):
+    rows = [{"captions": ["a red circle", "a circle"]}, {"captions": ["a red circle"]}]
+    scores = measured(monkeypatch, ["a red circle.", "a circle"], {"captions": "texts"}, rows, "caption")
+    assert scores["bleu_1"] > 0.5
+    assert "cider" in scores
+
+
+def test_other_metrics_and_data_without_references_are_refused(monkeypatch):
+    rows = [{"question": "where", "answer": "left"}]
+    with pytest.raises(UsageError, match="unknown metric of a model that converses 'vqaa': did you mean 'vqa'"):
+        measured(monkeypatch, ["left"], ANSWERS, rows, "vqaa")
+    with pytest.raises(DataError, match="no column 'captions', which the metric caption needs"):
+        measured(monkeypatch, ["left"], ANSWERS, rows, "caption")

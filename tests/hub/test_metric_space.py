@@ -48,6 +48,13 @@ ALONE = {  # what is given to metrics that are not of captions
     "verification": {"predictions": [0.9, 0.3, 0.4, 0.1], "references": [1, 1, 0, 0]},
     "hierarchical_precision": {"predictions": [["a", "b"]], "references": ["b"], "parents": {"a": ["c"], "b": ["c"]}},
     "vqa": {"predictions": ["yes", "two"], "references": [["yes", "no", "yes"], ["2"]]},
+    "scienceqa_accuracy": {
+        "predictions": ["B", "no"],
+        "references": [1, 0],
+        "others": ["A", "A"],
+        "verdicts": ["B", "A. Yes"],
+    },
+    "relative_score": {"predictions": [6, 9], "references": [8, 9], "categories": ["conv", "detail"]},
     "zero_shot": {"predictions": [["a", "b"], ["b", "a"]], "references": ["b", "b"]},
     "detection": {"predictions": [FOUND], "references": [{"boxes": [[2, 2, 20, 20]], "labels": [4]}]},
     "segmentation": {"predictions": [[[0, 0], [1, 2]]], "references": [[[0, 1], [1, 255]]], "per_class": True},

@@ -11,6 +11,7 @@ import hfmm
 from hfmm.cli import demo
 from hfmm.hub.spaces import folder_of
 from tests.retrieval import models as retrieval_models
+from tests.spaces import talkers as talking_models
 from tests.spaces import vision_models
 from tests.testing import seeded
 
@@ -90,6 +91,23 @@ def generation_address(uploads):
     with seeded():
         makers = [app.entry(hfmm.create_model(name).eval(), hfmm.create_processor(name), name) for name in GENERATORS]
     page = app.build(makers)
+    _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
+    yield url
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def talkers(tmp_path_factory):
+    """A random model that converses, and adapters over it, in folders."""
+    root = tmp_path_factory.mktemp("talkers")
+    talking_models.save(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def chat_address(talkers, uploads):
+    """The chat app, running with both."""
+    app, page = demo.open_app([str(talkers / "llava"), str(talkers / "adapter")])
     _, url, _ = app.launch(page, prevent_thread_lock=True, quiet=True)
     yield url
     page.close(verbose=False)

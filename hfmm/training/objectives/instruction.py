@@ -16,7 +16,7 @@ ONE = torch.ones(())  # as `num_items_in_batch`: the model returns sums instead 
 
 
 class Instruction(Objective):
-    """Maximize log p(X_a | X_v, X_instruct), the sum over an answer's tokens and its end (Liu et al. 2023, Eq. 3).
+    """Maximize log p(X_a | X_v, X_instruct) of an answer's tokens and what ends it (Liu et al. 2023, Eq. 3).
 
     Logits are computed of what is learned alone. Unless `packed` is false, a batch is computed without its padding.
     """

@@ -41,13 +41,12 @@ PRESETS: dict[str, dict[str, dict]] = {
     "mnist": {
         "config": {
             "num_channels": 1,
-            "image_size": 28,
-            "start_size": 7,
+            "image_size": 32,
             "latent_size": 64,
-            "generator_size": 64,
+            "generator_size": 32,
             "discriminator_size": 32,
         },
-        "processor": {"image_size": 28, **_GRAY},
+        "processor": {"image_size": 32, **_GRAY},
     },
     "small": {
         "config": {"image_size": 32, "latent_size": 64, "generator_size": 32, "discriminator_size": 32},

@@ -75,12 +75,11 @@ def create_data() -> tuple[Any, list[dict[str, Any]]]:
 
 def ours(steps: int, device: str, bare: bool) -> list[float]:
     """Seconds of steps of hfmm's loop, or of what is inside them."""
-    import torch
     from torch.utils.data import DataLoader
 
     from hfmm.data.dialogues import DialogueCollator
-    from hfmm.data.keyed import KeyedExamples, StepSampler
     from hfmm.data.examples import ListExamples
+    from hfmm.data.keyed import KeyedExamples, StepSampler
     from hfmm.device import set_attention, set_matrix_precision
     from hfmm.training import lora, towers
     from hfmm.training.build import make_accelerator

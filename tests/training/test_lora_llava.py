@@ -25,6 +25,13 @@ SMALL = {"evaluation.size": 1, "data.workers": 0, "logging.every": 1, "lora.rank
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def features_stay_here(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "base"
@@ -94,7 +101,7 @@ def test_continuing_in_the_middle_of_an_epoch_equals_never_stopping(base, adapte
 
 def test_the_vision_tower_gets_adapters_when_asked_though_the_recipe_freezes_it(base, tmp_path):
     given = {"batch_size": 2, "max_steps": 1, "device": "cpu", "quiet": True, "init_from": str(base)}
-    run = hfmm.train(NAME, tmp_path, lora_on=["vision"], overrides=SMALL, **given).output_dir
+    run = hfmm.train(NAME, tmp_path, recipe="instruction", lora_on=["vision"], overrides=SMALL, **given).output_dir
     learned = [
         value for name, value in load_file(run / ADAPTERS).items() if "vision_tower" in name and "lora_B" in name
     ]
@@ -114,7 +121,7 @@ def test_adapters_over_a_quantized_base_are_plain_adapters(base, adapted, tmp_pa
 
 def test_two_processes_take_the_same_steps_with_remembered_features(base, tmp_path):
     words = ["--recipe", "lora", "--init-from", str(base), "--device", "cpu", "--precision", "fp32", "--max-steps", "2"]
-    words += ["--quiet", *(f"{key}={json.dumps(value)}" for key, value in SMALL.items()), "data.remember=true"]
+    words += ["--quiet", *(f"{key}={json.dumps(value)}" for key, value in SMALL.items())]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path)}
     runs = {"two": ([*launch, "scripts/train.py"], "1"), "one": ([sys.executable, "scripts/train.py"], "2")}

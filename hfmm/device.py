@@ -69,10 +69,19 @@ def _pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
+def _attention(length: int) -> str:
+    return "eager" if length <= LONGEST_EAGER else "sdpa"
+
+
 def set_attention(model: PreTrainedModel, device: torch.device) -> None:
-    """Pick the attention implementation by length on CPU; elsewhere keep the library's choice."""
-    if device.type == "cpu" and model._supports_sdpa:
-        model.set_attn_implementation("eager" if longest_sequence(model.config) <= LONGEST_EAGER else "sdpa")
+    """Pick the attention implementation by length on CPU, of each tower by its own; elsewhere keep the library's."""
+    if device.type != "cpu" or not model._supports_sdpa:
+        return
+    values = model.config.to_dict()
+    parts = {name: getattr(model.config, name) for name in model.config.sub_configs if name in values}
+    chosen = {name: _attention(longest_sequence(part)) for name, part in parts.items()}
+    whole = _attention(longest_sequence(model.config))
+    model.set_attn_implementation({"": whole, **chosen} if set(chosen.values()) - {whole} else whole)
 
 
 def set_threads(workers: int) -> None:

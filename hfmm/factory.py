@@ -144,9 +144,7 @@ def create_config(name: str, preset: str = "tiny", **overrides: Any) -> PreTrain
         settings.pop("num_labels", None)  # the preset's, of other data
     _checked(settings, kind, name)
     with_words = kind.__dataclass_fields__.keys() & {"vocab_size", "text_config"}
-    inner = settings.get("text_config", {})
-    words = inner.to_dict() if isinstance(inner, PreTrainedConfig) else inner
-    if with_words and "vocab_size" not in {**settings, **words}:
+    if with_words and "vocab_size" not in {**settings, **settings.get("text_config", {})}:
         sizes = word_sizes(kind, create_processor(name, preset).tokenizer)  # of the built-in grammar
         settings = merged(sizes, settings)
     try:
@@ -269,7 +267,7 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
         UsageError: An unknown name, preset or setting.
     """
     row = ready_row(name)
-    settings = processor_settings(name, preset, overrides)
+    settings = {**find_preset(row, preset)["processor"], **overrides}
     own = dict(row.processors).get("AutoProcessor")
     if own is not None:
         if captions is None:
@@ -285,11 +283,6 @@ def create_processor(name: str, preset: str = "tiny", captions: Iterable[str] | 
     whole = {"height": height, "width": width}
     crops = getattr(kind, "do_center_crop", False) and not kind.default_to_square
     return kind(size={"shortest_edge": size} if crops else whole, crop_size=whole, **settings)
-
-
-def processor_settings(name: str, preset: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a preset's processor, others over them."""
-    return {**find_preset(ready_row(name), preset)["processor"], **overrides}
 
 
 def processor_class(row: Row) -> Any:

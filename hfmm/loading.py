@@ -67,8 +67,7 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
         row = row.of_class((config.architectures or [""])[0])
         auto = row.auto[0][0]
         model = getattr(transformers, auto).from_pretrained(where, revision=revision, use_safetensors=True)
-        reader = AutoProcessor if "AutoProcessor" in dict(row.processors) else AutoImageProcessor
-        processor = reader.from_pretrained(where, revision=revision)
+        processor = _reader(row).from_pretrained(where, revision=revision)
     except (SafetensorError, json.JSONDecodeError) as error:
         raise DataError(
             f"{where}: a file is damaged ({' '.join(str(error).split())}): copy or train it again"
@@ -100,12 +99,18 @@ def _pipeline(where: str | Path, device: str, revision: str | None) -> Loaded:
 
 
 def _adapted(path: Path, device: str) -> Loaded:
-    """A model with the low-rank adapters of a directory over it; its base is loaded first."""
+    """A model with the low-rank adapters of a directory in it; its base is loaded first, and keeps its class."""
     from peft import PeftModel
 
     base = load(json.loads((path / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"], device)
-    model: Any = PeftModel.from_pretrained(base.model, str(path))
-    return Loaded(model.eval(), base.processor, base.row, str(path))
+    adapted: Any = PeftModel.from_pretrained(base.model, str(path))
+    processor = base.processor if base.row.origin == "diffusers" else _reader(base.row).from_pretrained(path)
+    return Loaded(adapted.get_base_model().eval(), processor, base.row, str(path))
+
+
+def _reader(row: Row) -> Any:
+    """The Auto class of an architecture's processor."""
+    return AutoProcessor if "AutoProcessor" in dict(row.processors) else AutoImageProcessor
 
 
 def _check_directory(path: Path) -> None:

@@ -119,14 +119,14 @@ def test_an_answer_ends_where_the_template_ends_it():
     ],
 )
 def test_what_may_begin_an_end_is_held_back(pieces, stop, said):
-    stream, given = _before(iter(pieces), stop), []
-    while True:
-        try:
-            given.append(next(stream))
-        except StopIteration as end:
-            assert end.value == said
-            break
+    given, kept = [], []
+
+    def read():
+        kept.append((yield from _before(iter(pieces), stop)))
+
+    given = list(read())
     assert "".join(given) == said
+    assert kept == [said]
 
 
 def test_a_conversation_that_is_too_long_is_refused():

@@ -1,7 +1,14 @@
 """Device policy: exact fast products, attention by length, threads beside loading workers."""
 
 import torch
-from transformers import CLIPConfig, CLIPModel, ViTConfig, ViTModel
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    ViTConfig,
+    ViTModel,
+)
 
 from hfmm import device
 
@@ -55,3 +62,13 @@ def test_loading_workers_get_a_core(monkeypatch):
 
 def test_hardware_is_named():
     assert device.hardware()
+
+
+def test_each_tower_has_the_attention_of_its_own_length():
+    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    vision = {**small, "image_size": 8, "patch_size": 4, "model_type": "clip_vision_model"}
+    text = {**small, "vocab_size": 8, "max_position_embeddings": 2048, "model_type": "llama"}
+    model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text))
+    device.set_attention(model, torch.device("cpu"))
+    found = [part.config._attn_implementation for part in (model.model.vision_tower, model.model.language_model)]
+    assert found == ["eager", "sdpa"]

@@ -37,7 +37,7 @@ DATA = ("hfmm.data", *BASICS)
 METRICS = ("hfmm.metrics", "hfmm.data.scenes.grammar", *BASICS)
 EXPLANATION = ("hfmm.explanation", "hfmm.robustness", "hfmm.nn", *DATA, *LOADING, "hfmm.data")
 SEARCH = ("hfmm.retrieval", *EXPLANATION)
-EVALUATION = ("hfmm.evaluation", *METRICS, *SEARCH)
+EVALUATION = ("hfmm.evaluation", "hfmm.chat", *METRICS, *SEARCH)
 HUB = ("hfmm.hub", "hfmm.registration", "hfmm.results", *STRINGS)
 MAY_IMPORT = {  # the longest prefix of a file's own name holds; `hfmm` itself stands for `from hfmm import <module>`
     "hfmm.__init__": ("hfmm.registration",),
@@ -59,6 +59,7 @@ MAY_IMPORT = {  # the longest prefix of a file's own name holds; `hfmm` itself s
     "hfmm.retrieval": SEARCH,
     "hfmm.evaluation": EVALUATION,
     "hfmm.training": ("hfmm.training", *EVALUATION, *HUB),
+    "hfmm.chat": EXPLANATION,
     "hfmm.hub": HUB,
     "hfmm.quickstart": ("hfmm.training", *EVALUATION, *HUB),
     "hfmm.reproduction": ("hfmm.reproduction", "hfmm.training", *EVALUATION, *HUB),

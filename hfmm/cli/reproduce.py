@@ -11,7 +11,7 @@ def run(words: Sequence[str]) -> int:
         "reproduce", "Train, score, and write card and page. The same command again does what is missing.", json=True
     )
     add_flags(parser)
-    parser.add_argument("--recipe", help="the default one; `real`, where there is one, for data that are not built in")
+    parser.add_argument("--recipe", help="the default one; for other data that of their name, or `real`, if any")
     parser.add_argument("--output-dir", help="runs/reproduced/<name> by default")
     parser.add_argument("--seeds", type=int, default=1, help="how many runs, with seeds 0, 1, ... (1)")
     parser.add_argument("--limit", type=int, help="score only the first so many test examples")

@@ -43,7 +43,10 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument("--early-stopping", metavar="METRIC")
     parser.add_argument("--gradient-accumulation", type=int)
     parser.add_argument(
-        "--lora-on", metavar="PATTERN,...", help="adapt these layers of --init-from instead of all weights"
+        "--lora-on",
+        metavar="PART,...",
+        help="adapters in these parts of --init-from (language, projector, vision, or a model's own) in place of all "
+        "weights; or patterns of whole layer names",
     )
 
 

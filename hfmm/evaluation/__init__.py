@@ -168,7 +168,8 @@ def evaluate(
         raise UsageError(f"{where} does not say what it was trained on: give --data")
     loaded = load(where, device)
     known = trained_on if name == trained_on.get("name") else {}
-    options, columns = known.get("options", {}), columns or known.get("columns") or None
+    columns = columns or known.get("columns") or None
+    options = {**known.get("options", {}), **recipe["evaluation"]["options"]} if known else {}
     examples = _first(sources.load(name, split=split, columns=columns, **options), limit)
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
     generation = dict(generation or {})

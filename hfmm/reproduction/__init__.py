@@ -44,8 +44,8 @@ def reproduce(
         name: Of the catalogue.
         data: Any data set; the recipe's own by default.
         seeds: How many: 0, 1, ...
-        recipe: A shipped recipe's name or a path; the default one, or for data that are not built in the one called
-            `real` where there is one.
+        recipe: A shipped recipe's name or a path; the default one, or for data that are not built in the one of their
+            name or the one called `real`, where there are such.
         output_dir: Holds a run a seed, their rows together in `results.json`, `README.md` and `index.html`.
         limit: Score at most so many test examples.
         quiet: Say nothing.
@@ -82,7 +82,7 @@ def reproduce(
 
 def _score(run: Path, row: Row, settings: Recipe, limit: int | None, quiet: bool) -> None:
     """Add the test scores that a run does not have yet."""
-    name, options = settings.data.name, settings.data.options
+    name, options = settings.data.name, settings.scored_options
     there = {(measured["split"], measured["examples"], measured["how"]) for measured in read_results(run)}
     for split in SPLITS.get(name.partition(":")[0], ("test",)):
         whole = len(sources.load(name, split=split, columns=settings.data.columns or None, **options))

@@ -31,9 +31,9 @@ COMMON = 400  # captions that the words are counted in
 def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
     """The sections of the page, from the first seed's run; the neighbors of words also go into a file beside it."""
     loaded = load(run)
-    options, columns = settings.data.options, settings.data.columns or None
-    test = data.load(settings.data.name, split="test", columns=columns, **options)
-    training = data.load(settings.data.name, split=settings.data.split, columns=columns, **options)
+    columns = settings.data.columns or None
+    test = data.load(settings.data.name, split="test", columns=columns, **settings.scored_options)
+    training = data.load(settings.data.name, split=settings.data.split, columns=columns, **settings.data.options)
     talk("looking for right and wrong captions", quiet)
     right, wrong = right_and_wrong(loaded, test.select(range(min(SCORED, len(test)))))
     seen = [text for row in range(min(COMMON, len(training))) for text in training.peek(row)["captions"]]

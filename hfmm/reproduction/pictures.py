@@ -23,7 +23,7 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
     their first captions; a generator also draws new pictures.
     """
     loaded = load(run)
-    test = data.load(settings.data.name, split="test", columns=settings.data.columns or None, **settings.data.options)
+    test = data.load(settings.data.name, split="test", columns=settings.data.columns or None, **settings.scored_options)
     explain = EXPLAINERS.get(loaded.row.tasks[0])
     if explain is None:
         return []

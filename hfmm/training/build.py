@@ -1,8 +1,7 @@
 """From a recipe to its parts: examples, processor, model, players, objective."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,12 @@ from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded, load
-from hfmm.training import objectives
+from hfmm.training import lora, objectives, towers
 from hfmm.training.joined import follow, join, own_template
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
 from hfmm.training.optim import Player
-from hfmm.training.recipe import LoraSection, Recipe
+from hfmm.training.recipe import Recipe
 from hfmm.training.sizes import corpus_of, sizes_of
 from hfmm.training.start import check_same, take_part
 
@@ -47,7 +46,8 @@ class Built:
         examples: Training examples.
         held_out: What is scored while training.
         processor: Built from them, or the starting run's.
-        model: The root model: what is saved.
+        model: The root model.
+        adapters: The `PeftModel` around it, where it has adapters: they are what is saved.
         collator: Makes batches.
         loop: Moves the players.
         network: The classifier that looks at a generator's samples.
@@ -59,6 +59,7 @@ class Built:
     held_out: Examples
     processor: Any
     model: PreTrainedModel
+    adapters: Any | None
     collator: Collator
     loop: Loop
     network: Loaded | None
@@ -126,6 +127,7 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     task = task_of(recipe, row)
     row = row.for_task(task)
     kind = objectives.find(recipe.objective.get("name", "captioning"))
+    lora.check(recipe.lora, recipe.init_from, kind)
     examples = data.load(
         recipe.data.name,
         split=recipe.data.split,
@@ -148,22 +150,21 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     if material.answers:
         names: Any = model.config.id2label
         examples = Answered(examples, list(names.values()))
+    model = lora.quantized(model, recipe.lora, recipe.init_from, accelerator.device)
     if isinstance(model, PreTrainedModel):
         set_attention(model, accelerator.device)
-    model = _with_lora(model, recipe.lora, recipe.init_from)
-    model.to(accelerator.device).train()
-    for name, section in recipe.players.items():
-        if section.channels_last:
-            _part(model, name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    adapters = lora.adapt(model, recipe.lora, recipe.init_from)
+    _place(model, recipe, accelerator.device)
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
-    wrap: Callable[[nn.Module], nn.Module] = accelerator.prepare_model
-    players = {name: Player.build(name, _part(model, name), section, wrap) for name, section in recipe.players.items()}
+    players = _players(recipe, model, accelerator.prepare_model)
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
-    collator = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
+    collator: Any = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
+    if recipe.data.remember:
+        collator = towers.remember(model, collator, processor, accelerator.mixed_precision)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
-    return Built(recipe, row, examples, held_out, processor, model, collator, loop, network)
+    return Built(recipe, row, examples, held_out, processor, model, adapters, collator, loop, network)
 
 
 def task_of(recipe: Recipe, row: Row) -> str:
@@ -180,8 +181,8 @@ def task_of(recipe: Recipe, row: Row) -> str:
 def _held_out(recipe: Recipe) -> Examples:
     """The first `evaluation.size` examples of the evaluation's split."""
     section = recipe.evaluation
-    options = {**recipe.data.options, **section.options}
-    examples = data.load(recipe.data.name, split=section.split, columns=recipe.data.columns or None, **options)
+    columns = recipe.data.columns or None
+    examples = data.load(recipe.data.name, split=section.split, columns=columns, **recipe.scored_options)
     return examples.select(range(min(section.size, len(examples))))
 
 
@@ -214,33 +215,24 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     return model, processor
 
 
-def _with_lora(model: PreTrainedModel, section: LoraSection, base: str | None) -> Any:
-    """Wrap a model's targeted layers in low-rank adapters.
+def _place(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
+    """Bring a model to its device, for training, its convolutions in the order of axes that the recipe wants."""
+    if recipe.lora.quantization is None:  # a quantized one is there
+        model.to(device)
+    model.train()
+    for name, section in recipe.players.items():
+        if section.channels_last:
+            _part(model, name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    Raises:
-        UsageError: A pattern hits nothing, or there is no run to adapt.
-    """
-    if not section.targets:
-        return model
-    if base is None:
-        raise UsageError("lora.targets adapt a trained model: name it with --init-from RUN")
-    from peft import LoraConfig, get_peft_model
 
-    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    for pattern in section.targets:
-        if not any(re.fullmatch(pattern, name) for name in linear):
-            raise UsageError(f"lora.targets: '{pattern}' matches no linear layer of {', '.join(linear)}")
-    model.name_or_path = base
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=section.rank,
-            lora_alpha=section.alpha,  # type: ignore[arg-type]
-            lora_dropout=section.dropout,
-            target_modules="|".join(f"(?:{pattern})" for pattern in section.targets),
-            modules_to_save=list(section.also_train) or None,
-        ),
-    )
+def _players(recipe: Recipe, model: nn.Module, wrap: Callable[[nn.Module], nn.Module]) -> dict[str, Player]:
+    """The players of a model; adapters have frozen what the recipe freezes, and may be in it."""
+    parts = {name: _part(model, name) for name in recipe.players}
+    lora.check_players(recipe.lora, parts)
+    frees: dict[str, Any] = {"freeze": []} if recipe.lora.targets else {}
+    return {
+        name: Player.build(name, parts[name], replace(part, **frees), wrap) for name, part in recipe.players.items()
+    }
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:

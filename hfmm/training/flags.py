@@ -70,9 +70,11 @@ def recipe_of(
 
 
 def usual_recipe(name: str, data: str | None) -> str:
-    """The shipped recipe for a data set: for one that is not built in that called `real`, where there is one."""
-    own = data is not None and not is_built_in(data)
-    return REAL if own and REAL in shipped(name) else "default"
+    """The shipped recipe for a data set that is not built in: that of its name, or that called `real`, if any."""
+    if data is None or is_built_in(data):
+        return "default"
+    there = shipped(name)
+    return next((recipe for recipe in (Path(data).name, REAL) if recipe in there), "default")
 
 
 def default_directory(name: str, recipe: str, settings: Recipe) -> Path:

@@ -1,8 +1,6 @@
 """A model that begins with pretrained parts: a picture tower, and a language model with its tokenizer."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,41 +10,20 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
 )
 
-from hfmm import catalogue, factory
+from hfmm import factory
 from hfmm.catalogue import Row
 from hfmm.data.examples import Examples
 from hfmm.errors import AccessError, UsageError, unknown
 from hfmm.nn.chat_processing import add_placeholder, chat_tokenizer, processor_over, set_template
 from hfmm.nn.chat_templates import OWN
-from hfmm.training.flags import usual_recipe
 from hfmm.training.recipe import Recipe
 from hfmm.training.sizes import corpus_of, sizes_of
 
 VISION, TEXT = "vision", "text"
-PARTS = (VISION, TEXT)
-
-
-def trained_parts(settings: Recipe, run: Path, train: Callable[..., Any]) -> Recipe:
-    """Train the parts that are named as architectures, each by its own recipe in a folder of the run, or finish that.
-
-    Args:
-        settings: With `parts`.
-        run: Its directory.
-        train: `hfmm.train`, with what both runs share.
-
-    Returns:
-        The recipe, with runs in their place.
-    """
-    parts = dict(settings.parts)
-    for part, name in parts.items():
-        if part not in PARTS:
-            raise unknown("part", part, PARTS)
-        if catalogue.find(name) is not None:
-            parts[part] = str(train(name, run / part, usual_recipe(name, None)).output_dir)
-    return replace(settings, parts=parts)
 
 
 def join(recipe: Recipe, row: Row, auto: str, examples: Examples) -> tuple[PreTrainedModel, Any]:
@@ -67,7 +44,7 @@ def join(recipe: Recipe, row: Row, auto: str, examples: Examples) -> tuple[PreTr
     tower, image_processor = _tower(recipe.parts[VISION])
     if TEXT in recipe.parts:
         return _with_language(recipe, row, auto, tower, image_processor)
-    settings = factory.processor_settings(row.name, recipe.preset, recipe.processor)
+    settings = _processor_settings(recipe)
     words = {"min_count": settings.get("min_count", 1), "max_merges": settings.get("max_words")}
     tokenizer = chat_tokenizer(
         corpus_of(recipe.data.name, examples) or (), **words, max_length=settings.get("max_length", 2048)
@@ -87,13 +64,20 @@ def _with_language(
     language: PreTrainedModel = _read(AutoModelForCausalLM, recipe.parts[TEXT], dtype=torch.float32)
     tokenizer = _read(AutoTokenizer, recipe.parts[TEXT])
     add_placeholder(tokenizer)
+    positions = language.config.to_dict().get("max_position_embeddings") or tokenizer.model_max_length
+    tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
     processor = processor_over(image_processor, tokenizer, tower.config.patch_size, _has_class_token(tower))
     follow(processor, recipe, tokenizer.chat_template)
     sizes = {"text_config": language.config, "image_token_index": processor.image_token_id, **_of_tower(tower)}
-    model: Any = factory.create_module(row.name, recipe.preset, auto, **{**sizes, **recipe.model})
+    head = language.get_output_embeddings()
+    if head.bias is not None:
+        raise UsageError(f"--text {recipe.parts[TEXT]}: its head has a bias, for which {row.name} has no place")
+    try:
+        model: Any = factory.model_class(row, auto)(_config(recipe, row, sizes))
+    except AttributeError as error:  # upstream ties the head to a table by the name that Llama has for it
+        raise UsageError(f"--text {recipe.parts[TEXT]}: {row.name} cannot hold it ({error}); llava can") from error
     model.model.vision_tower.load_state_dict(tower.state_dict())
     model.model.language_model.load_state_dict(language.base_model.state_dict())
-    head = language.get_output_embeddings()
     model.lm_head.load_state_dict(head.state_dict())
     model.generation_config = language.generation_config
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
@@ -101,18 +85,38 @@ def _with_language(
     return model, processor
 
 
+def _config(recipe: Recipe, row: Row, sizes: Mapping[str, Any]) -> PreTrainedConfig:
+    """The preset's configuration with those of pretrained parts in it.
+
+    Raises:
+        UsageError: The recipe sets a field that there is not.
+    """
+    kind = factory.config_class(row)
+    for key in recipe.model:
+        if key not in kind.__dataclass_fields__:
+            raise unknown(f"key of {row.name}", key, kind.__dataclass_fields__)
+    return kind(**{**factory.find_preset(row, recipe.preset)["config"], **sizes, **recipe.model})
+
+
+def _processor_settings(recipe: Recipe) -> dict[str, Any]:
+    """Settings of the preset's processor, the recipe's over them."""
+    row = factory.ready_row(recipe.architecture)
+    return {**factory.find_preset(row, recipe.preset)["processor"], **recipe.processor}
+
+
 def follow(processor: Any, recipe: Recipe, own: str | None = None) -> None:
     """Give a processor the conversation template of a recipe: the one it names, the language model's own, or the
     preset's.
     """
-    settings = factory.processor_settings(recipe.architecture, recipe.preset, recipe.processor)
+    settings = _processor_settings(recipe)
     named = recipe.processor.get("template")
     if named == OWN and own is None:
         raise UsageError("processor.template: the tokenizer has no chat template of its own")
     if own is not None and named in (None, OWN):
         set_template(processor, OWN, own=own)
-    else:
-        set_template(processor, settings.get("template", "v0"), settings.get("system"))
+        return
+    said = recipe.processor if TEXT in recipe.parts else settings  # the preset's is for its own language model
+    set_template(processor, settings.get("template", "v0"), said.get("system"))
 
 
 def own_template(recipe: Recipe) -> str | None:

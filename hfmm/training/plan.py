@@ -3,9 +3,11 @@
 import resource
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hfmm import catalogue
 from hfmm.factory import ready_row
 from hfmm.training.batches import loader
 from hfmm.training.build import Built, build, make_accelerator
@@ -40,6 +42,8 @@ def plan(
     """
     ready_row(name)
     settings = recipe_of(name, recipe, config, overrides, **flags)
+    there = {part: where for part, where in settings.parts.items() if catalogue.find(where) is None}
+    settings = replace(settings, parts=there)  # parts that a run would train before are as new as the rest
     built = build(settings, make_accelerator(settings, device, Path()))
     of_steps = {} if isinstance(built.objective, Fit) else _of_steps(built)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in built.model.parameters())

@@ -1,24 +1,23 @@
 """A run's settings: one frozen `Recipe` from YAML and the command line, with unknown keys and wrong types refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 
 from hfmm.data.augmentation import Augmentation
 from hfmm.errors import UsageError, unknown
-
-T = TypeVar("T")
+from hfmm.training.typed import number, section
 
 
 @dataclass(frozen=True)
 class DataSection:
     """What goes in. `options` go to the source (`size`, `objects`, ...), `columns` map its columns.
 
+    `remember` keeps on disk what a frozen picture tower makes of each picture (in XDG_CACHE_HOME), for later visits.
     Where a loss compares pictures, a batch is of `batch_size` labels with `per_label` examples of each. Training sees
     no examples of the classes `unseen`, by name, and where there are such, none without a class.
     """
@@ -33,6 +32,7 @@ class DataSection:
     batch_size: int = 32
     per_label: int = 4
     workers: int = 1
+    remember: bool = False
     on_bad_example: str = "error"
 
 
@@ -62,13 +62,18 @@ class PlayerSection:
 
 @dataclass(frozen=True)
 class LoraSection:
-    """Low-rank adapters: `targets` are regular expressions over module names; none, no adapters."""
+    """Low-rank adapters in the parts `targets`, by name or as regular expressions over layer names; none, no adapters.
+
+    The parts `also_train` are trained whole and saved with the adapters. `quantization` stores the adapted layers of
+    the base as `nf4` or `int8` (bitsandbytes).
+    """
 
     targets: list[str] = field(default_factory=list)
     rank: int = 8
     alpha: float = 16
     dropout: float = 0.0
     also_train: list[str] = field(default_factory=list)
+    quantization: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,11 @@ class Recipe:
     init_from: str | None = None
     frozen: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def scored_options(self) -> dict[str, Any]:
+        """Options of the data that the model is scored on: those that it learns from, but for the evaluation's own."""
+        return {**self.data.options, **self.evaluation.options}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, for YAML."""
         return asdict(self)
@@ -140,65 +150,13 @@ class Recipe:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 2e-3 as a string; people mean a number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _coerced(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the type that a field declares.
-
-    Raises:
-        UsageError: It is of another type.
-    """
-    origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (Union, UnionType):
-        if value is None:
-            return None
-        return _coerced(value, next(kind for kind in inner if kind is not NoneType), where)
-    if is_dataclass(hint):
-        return _section(hint, value, where)  # type: ignore[arg-type]
-    if origin is list and isinstance(value, Sequence) and not isinstance(value, str):
-        return [_coerced(item, inner[0], f"{where}[{index}]") for index, item in enumerate(value)]
-    if origin is dict and isinstance(value, Mapping):
-        return {str(key): _coerced(item, inner[1], f"{where}.{key}") for key, item in value.items()}
-    value = _number(value) if hint in (int, float) else value
-    if hint is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if hint in (int, float, str, bool) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    raise UsageError(
-        f"{where} is {value!r}, which is not {getattr(hint, '__name__', str(hint)) if not inner else hint}"
-    )
-
-
-def _section(kind: type[T], values: Any, where: str) -> T:
-    if not isinstance(values, Mapping):
-        raise UsageError(f"{where or 'the recipe'} is {values!r}, where key: value pairs are expected")
-    hints = get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            raise unknown(f"key of {where or 'the recipe'}", str(key), hints)
-    prefix = f"{where}." if where else ""
-    return kind(**{key: _coerced(value, hints[key], prefix + key) for key, value in values.items()})
-
-
 def from_dict(values: Mapping[str, Any]) -> Recipe:
     """Build a recipe from plain dictionaries.
 
     Raises:
         UsageError: An unknown key, a value of the wrong type, or a value out of range.
     """
-    recipe = _section(Recipe, values, "")
+    recipe = section(Recipe, values, "")
     if not recipe.players:
         recipe = replace(recipe, players={"model": PlayerSection()})
     _validate(recipe)
@@ -238,7 +196,7 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     if not sign or not path:
         raise UsageError(f"'{text}' is not of the form section.key=value")
     try:
-        return path.split("."), _number(yaml.safe_load(value))
+        return path.split("."), number(yaml.safe_load(value))
     except yaml.YAMLError as error:
         raise UsageError(f"the value of '{text}' cannot be read: quote it") from error
 
@@ -246,10 +204,10 @@ def parse_override(text: str) -> tuple[list[str], Any]:
 def override(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
     """Set a nested key in plain dictionaries, in place; mappings are merged into mappings."""
     *sections, last = path
-    for section in sections:
-        inside = values.setdefault(section, {})
+    for name in sections:
+        inside = values.setdefault(name, {})
         if not isinstance(inside, dict):
-            raise UsageError(f"'{'.'.join(path)}': {section} is a value, not a section")
+            raise UsageError(f"'{'.'.join(path)}': {name} is a value, not a section")
         values = inside
     if isinstance(value, dict) and isinstance(values.get(last), dict):
         for key, item in value.items():

@@ -23,12 +23,11 @@ from hfmm.training import features, pictures
 from hfmm.training.batches import loader
 from hfmm.training.build import Built, build, make_accelerator, task_of
 from hfmm.training.flags import default_directory, recipe_of
-from hfmm.training.joined import trained_parts
 from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.objectives.base import Fit
 from hfmm.training.optim import set_training
 from hfmm.training.parts import parts_table
-from hfmm.training.start import after_first
+from hfmm.training.start import begun
 from hfmm.training.state import Progress, RunDirectory
 
 SETTLING = 0.5  # seconds
@@ -97,11 +96,8 @@ def train(
     if features.is_trained_beside(settings):
         features.train_beside(settings, directory.path, partial(train, device=device, quiet=quiet), accelerator)
         accelerator = make_accelerator(settings, device, directory.path)
-    if settings.parts and settings.init_from is None:
-        settings = trained_parts(settings, directory.path, partial(train, device=device, quiet=quiet))
-        accelerator = make_accelerator(settings, device, directory.path)
-    if settings.first is not None and settings.init_from is None:
-        settings = after_first(settings, directory.path, partial(train, device=device, quiet=quiet))
+    if (settings.first or settings.parts) and settings.init_from is None:
+        settings = begun(settings, directory.path, partial(train, device=device, quiet=quiet))
         accelerator = make_accelerator(settings, device, directory.path)
     built = build(settings, accelerator, features.network_of(settings, directory.path, str(accelerator.device)))
     progress = directory.restore(built)

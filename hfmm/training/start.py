@@ -9,11 +9,49 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from hfmm.errors import UsageError
+from hfmm import catalogue
+from hfmm.errors import UsageError, unknown
 from hfmm.loading import Loaded
+from hfmm.training.flags import usual_recipe
 from hfmm.training.recipe import Recipe, resolve
 
 FIRST = "first"  # in a run, the run of its first stage
+PARTS = ("vision", "text")  # that a new model may begin with
+
+
+def begun(settings: Recipe, run: Path, train: Callable[..., Any]) -> Recipe:
+    """Train what a new model begins with, the parts that are named as architectures and the first stage, or finish it.
+
+    Args:
+        settings: Without a run to start from.
+        run: Its directory.
+        train: `hfmm.train`, with what all these runs share.
+
+    Returns:
+        The recipe, with runs in their place.
+    """
+    settings = _trained_parts(settings, run, train) if settings.parts else settings
+    return settings if settings.first is None else after_first(settings, run, train)
+
+
+def _trained_parts(settings: Recipe, run: Path, train: Callable[..., Any]) -> Recipe:
+    """Train the parts that are named as architectures, each by its own recipe in a folder of the run, or finish that.
+
+    Args:
+        settings: With `parts`.
+        run: Its directory.
+        train: `hfmm.train`, with what both runs share.
+
+    Returns:
+        The recipe, with runs in their place.
+    """
+    parts = dict(settings.parts)
+    for part, name in parts.items():
+        if part not in PARTS:
+            raise unknown("part", part, PARTS)
+        if catalogue.find(name) is not None:
+            parts[part] = str(train(name, run / part, usual_recipe(name, None)).output_dir)
+    return replace(settings, parts=parts)
 
 
 def after_first(settings: Recipe, run: Path, train: Callable[..., Any]) -> Recipe:

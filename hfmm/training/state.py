@@ -121,7 +121,10 @@ class RunDirectory:
         for average in averages:
             average.swap()
         try:
-            built.model.save_pretrained(folder)
+            if built.adapters is not None:  # the base has the vocabulary, whose size peft would look up
+                built.adapters.save_pretrained(folder, save_embedding_layers=False)
+            else:
+                built.model.save_pretrained(folder)
         finally:
             for average in averages:
                 average.swap()
@@ -185,7 +188,7 @@ class RunDirectory:
 
 def _weights_differ(built: Built) -> bool:
     """Whether the exported weights are not the trained ones: averages, or adapters without their base."""
-    return bool(built.recipe.lora.targets) or any(player.average is not None for player in built.players.values())
+    return built.adapters is not None or any(player.average is not None for player in built.players.values())
 
 
 def _trained(model: torch.nn.Module) -> dict[str, Tensor]:

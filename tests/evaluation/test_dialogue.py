@@ -56,7 +56,7 @@ def test_exact_answers_over_all_and_by_kind(monkeypatch):
     assert outcome.scores["exact"] == pytest.approx(1 - wrong / len(kinds))
     by_kind = {name: value for name, value in outcome.scores.items() if name.startswith("exact_")}
     assert by_kind == {f"exact_{kind}": float(kind not in ("count", "size_of_it")) for kind in kinds}
-    assert list(outcome.scores)[0] == "exact"
+    assert next(iter(outcome.scores)) == "exact"
     assert list(outcome.scores)[-1] == "blind"
     assert len(outcome.predictions) == len(outcome.examples) == 40
 

@@ -14,6 +14,7 @@ TEXTS = {
     "image-text-retrieval": WORDS,
     "zero-shot-image-classification": WORDS,
     "text-to-image": "a small red star",
+    "image-text-to-text": {"text": ["<image> what color is it", "where is it <image>"], "padding": True},
 }
 ROWS = [
     {

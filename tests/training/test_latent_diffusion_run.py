@@ -115,4 +115,4 @@ def test_adapters_are_trained_loaded_and_merged(finished, tmp_path):
     merged = load(folder).model.generate_images(2, torch.Generator().manual_seed(0), **given)
     torch.testing.assert_close(merged, adapted, rtol=1e-4, atol=1e-4)
     before = load(finished).model
-    assert load(run).model.get_base_model().scale == before.scale
+    assert load(run).model.scale == before.scale

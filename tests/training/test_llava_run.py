@@ -1,20 +1,27 @@
 """LLaVA's stages: what each moves, where a run begins, and pretrained parts of any kind."""
 
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     CLIPVisionConfig,
     CLIPVisionModel,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedTokenizerFast,
     SiglipVisionConfig,
     SiglipVisionModel,
 )
 
 import hfmm
-from hfmm import data
 from hfmm.errors import AccessError, UsageError
 from hfmm.loading import load
 from hfmm.nn.chat_processing import chat_tokenizer
@@ -58,15 +65,13 @@ def language(tmp_path_factory):
 
 def built(recipe="default", overrides=None, **flags):
     settings = recipe_of("llava", recipe, None, {**SHORT, **(overrides or {})}, **flags)
-    return build(settings, make_accelerator(settings, "cpu", None))
+    return build(settings, make_accelerator(settings, "cpu", Path()))
 
 
 def moved(made, steps=1):
     """Names of the parameters that some steps move."""
     before = {name: value.detach().clone() for name, value in made.model.named_parameters()}
     collator, examples = made.collator, made.examples
-    from random import Random
-
     rows = [collator.draw(examples[row], Random(row)) for row in range(4)]
     for step in range(steps):
         made.loop.step(step, [collator(rows)])
@@ -83,14 +88,11 @@ def test_alignment_moves_the_projector_alone(tower):
 
 
 def test_instruction_tuning_moves_all_but_the_tower(tower):
-    made = built(overrides={"model": SMALL, "first": None}, vision=tower)
+    made = built("instruction", {"model": SMALL}, vision=tower)
     frozen = {name for name, value in made.model.named_parameters() if not value.requires_grad}
     assert frozen == {name for name, _ in made.model.named_parameters() if name.startswith("model.vision_tower.")}
     still = {name for name, _ in made.model.named_parameters()} - moved(made, 2)
     assert still == frozen
-    assert not made.model.model.vision_tower.training or not any(
-        value.requires_grad for value in made.model.model.vision_tower.parameters()
-    )
 
 
 def test_a_tower_is_taken_with_its_weights(tower):
@@ -126,9 +128,6 @@ def test_a_template_that_is_named_comes_before_the_language_models_own(tower, la
 
 
 def test_a_new_placeholder_makes_the_tables_larger(tower, tmp_path):
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-
     words = {word: number for number, word in enumerate(["<end>", "red", "circle", "what", "is", ":", "#"])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<end>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -179,25 +178,25 @@ def test_captions_of_the_same_scenes_come_before_dialogues():
         return type("Run", (), {"output_dir": output_dir})
 
     settings = recipe_of("llava", "default", None, {"processor": {"template": "v1", "image_size": 64}})
-    after_first(settings, data.sources.Path("runs"), train)
+    after_first(settings, Path("runs"), train)
     assert "data.name" not in asked
     assert asked["processor"] == {"image_size": 64}
     other = recipe_of("llava", "default", None, {"data.name": "talks.jsonl"})
-    after_first(other, data.sources.Path("runs"), train)
+    after_first(other, Path("runs"), train)
     assert asked["data.name"] == "talks.jsonl"
 
 
 @pytest.mark.parametrize(
-    ("flags", "error", "message"),
+    ("parts", "error", "message"),
     [
-        ({"text": "nowhere", "vision": None}, UsageError, "name a picture tower with --vision"),
+        ({"text": "nowhere"}, UsageError, "name a picture tower with --vision"),
         ({"vision": "nowhere/at-all"}, AccessError, "nowhere/at-all"),
     ],
 )
-def test_parts_that_are_not_there_are_told(flags, error, message):
-    overrides = {"parts": {key: value for key, value in flags.items() if value}}
+def test_parts_that_are_not_there_are_told(parts, error, message):
+    settings = replace(recipe_of("llava", "default", None, SHORT), parts=parts)
     with pytest.raises(error, match=message):
-        built(overrides=overrides | {"parts.vision": flags["vision"]} if flags["vision"] else overrides)
+        build(settings, make_accelerator(settings, "cpu", Path()))
 
 
 def test_a_language_model_is_no_tower(language):

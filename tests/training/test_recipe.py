@@ -3,7 +3,7 @@
 import pytest
 
 from hfmm.errors import UsageError
-from hfmm.training.flags import default_directory, recipe_of
+from hfmm.training.flags import default_directory, recipe_of, usual_recipe
 from hfmm.training.optim import learning_rate
 from hfmm.training.recipe import PlayerSection, from_dict, parse_override, resolve
 
@@ -83,6 +83,20 @@ def test_directory_names_recipe_and_data():
     assert str(default_directory(NAME, "default", recipe_of(NAME))) == f"runs/{NAME}"
     other = recipe_of(NAME, data="some/folder")
     assert str(default_directory(NAME, "default", other)) == f"runs/{NAME}-folder"
+
+
+@pytest.mark.parametrize(
+    ("data", "recipe"),
+    [(None, "default"), ("scenes", "default"), ("path/to/cifar10", "cifar10"), ("uoft-cs/cifar10", "cifar10"),
+     ("photos", "real")],
+)  # fmt: skip
+def test_data_of_a_recipes_name_are_reproduced_by_it(data, recipe):
+    assert usual_recipe("resnet", data) == recipe
+
+
+def test_the_evaluations_options_win_over_those_of_the_data():
+    recipe = recipe_of("clip", overrides={"data.options": {"captions": 3, "objects": [1]}})
+    assert recipe.scored_options == {"captions": 2, "objects": [1]}
 
 
 def test_schedules_are_pure_functions_of_the_step():

@@ -210,7 +210,7 @@ def parameters(p, n, first, layers, channels, levels, head):
     ("preset", "sizes", "count"),
     [
         ("paper", (384, 5, 7, 20, 3, 256, 1024), 116_898_304),
-        ("mnist", (32, 3, 7, 6, 1, 2, 32), 116_706),
+        ("mnist", (32, 7, 7, 6, 1, 2, 32), 362_466),
         ("cifar10", (126, 3, 7, 12, 3, 256, 126), 3_889_758),
     ],
 )

@@ -9,7 +9,7 @@ Axes: B pictures, N patches, V width of the picture tower, D width of the langua
 |---|---|
 | Z_v = g(X_v), grid features before or after the last layer | `vision_tower`, `vision_feature_layer` |
 | H_v = W Z_v, Eq. 1 | `LlavaV1LinearProjector` |
-| p(X_a \\| X_v, X_instruct), Eq. 3 | `LlavaV1ForConditionalGeneration.forward`, labels of answers alone |
+| p(X_a given X_v, X_instruct), Eq. 3 | `LlavaV1ForConditionalGeneration.forward`, labels of answers alone |
 
 Departure: W has a bias, as in the released code.
 """
@@ -59,4 +59,7 @@ class LlavaV1ForConditionalGeneration(LlavaForConditionalGeneration):
         LlavaPreTrainedModel.__init__(self, config)  # the parent's would build its own model first
         self.model = LlavaV1Model(config)
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        language = self.model.language_model
+        (table,) = (name for name, part in language.named_modules() if part is language.get_input_embeddings())
+        self._tied_weights_keys = {"lm_head.weight": f"model.language_model.{table}.weight"}  # by its own name for it
         self.post_init()

@@ -1,7 +1,7 @@
-"""Presets of DDPM: the two nets of appendix B, a net for MNIST at 28 pixels, and one for the built-in digits at 8."""
+"""Presets of DDPM: the two nets of appendix B, small nets for MNIST and for 32 colored pixels, one for 8 x 8 digits."""
 
 _SCHEDULER = {"_class_name": "DDPMScheduler", "beta_start": 1e-4, "beta_end": 0.02, "variance_type": "fixed_large"}
-_HALF, _GRAY_HALF = (0.5, 0.5, 0.5), (0.5,)
+_HALF = (0.5, 0.5, 0.5)
 
 
 def _attending(count: int, place: int, block: str) -> list[str]:
@@ -29,13 +29,13 @@ def _paper(side: int, widths: list[int], attention: int, dropout: float) -> dict
     return {"config": {"unet": unet, "scheduler": _SCHEDULER}, "processor": processor}
 
 
-def _gray(side: int, widths: list[int]) -> dict[str, dict]:
-    """A narrow net for gray pictures, one residual block a level, attention in the middle alone."""
+def _narrow(side: int, widths: list[int], channels: int) -> dict[str, dict]:
+    """A narrow net, one residual block a level, attention in the middle alone."""
     unet = {
         "_class_name": "UNet2DModel",
         "sample_size": side,
-        "in_channels": 1,
-        "out_channels": 1,
+        "in_channels": channels,
+        "out_channels": channels,
         "block_out_channels": widths,
         "down_block_types": ["DownBlock2D"] * len(widths),
         "up_block_types": ["UpBlock2D"] * len(widths),
@@ -43,13 +43,15 @@ def _gray(side: int, widths: list[int]) -> dict[str, dict]:
         "attention_head_dim": None,
         "norm_num_groups": 8,
     }
-    processor = {"image_size": side, "do_grayscale": True, "image_mean": _GRAY_HALF, "image_std": _GRAY_HALF}
+    half = [0.5] * channels
+    processor = {"image_size": side, "do_grayscale": channels == 1, "image_mean": half, "image_std": half}
     return {"config": {"unet": unet, "scheduler": _SCHEDULER}, "processor": processor}
 
 
 PRESETS: dict[str, dict[str, dict]] = {
-    "tiny": _gray(8, [32, 64]),
+    "tiny": _narrow(8, [32, 64], 1),
     "paper": _paper(32, [128, 256, 256, 256], attention=1, dropout=0.1),  # CIFAR-10
     "lsun": _paper(256, [128, 128, 256, 256, 512, 512], attention=4, dropout=0.0),  # and CelebA-HQ
-    "mnist": _gray(28, [24, 48, 48]),
+    "mnist": _narrow(28, [24, 48, 48], 1),
+    "small": _narrow(32, [32, 64, 64], 3),
 }

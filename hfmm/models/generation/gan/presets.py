@@ -1,8 +1,8 @@
 """Presets of the GAN.
 
 `paper` is the DCGAN of its authors' code, `dcgan` the wider generator of the paper's figure 1 (1,024 channels);
-`linear` is the net of 2014 for MNIST; `mnist` and `cifar10` are for the recipes of those names; `tiny` takes the
-built-in digits as they are stored, 8 x 8.
+`linear` is the net of 2014 for MNIST; `mnist` is for the recipe of that name, `cifar10` the paper's widths for 32
+pixels, `small` half of them; `tiny` takes the built-in digits as they are stored, 8 x 8.
 """
 
 _GRAY = {"do_grayscale": True}
@@ -41,13 +41,16 @@ PRESETS: dict[str, dict[str, dict]] = {
     "mnist": {
         "config": {
             "num_channels": 1,
-            "image_size": 28,
-            "start_size": 7,
+            "image_size": 32,
             "latent_size": 64,
-            "generator_size": 64,
+            "generator_size": 32,
             "discriminator_size": 32,
         },
-        "processor": {"image_size": 28, **_GRAY},
+        "processor": {"image_size": 32, **_GRAY},
+    },
+    "small": {
+        "config": {"image_size": 32, "latent_size": 64, "generator_size": 32, "discriminator_size": 32},
+        "processor": {"image_size": 32},
     },
     "cifar10": {
         "config": {"image_size": 32},

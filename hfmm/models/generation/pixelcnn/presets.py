@@ -25,7 +25,7 @@ PRESETS: dict[str, dict[str, dict]] = {
         "processor": {"image_size": 32},
     },
     "mnist": {
-        "config": {"num_layers": 6},
+        "config": {"num_layers": 6, "kernel_size": 7},  # six layers of kernel 3 see eight rows up, these eighteen
         "processor": {"image_size": 28, **_BINARY},
     },
     "cifar10": {

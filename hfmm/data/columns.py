@@ -210,8 +210,8 @@ def map_columns(kinds: Mapping[str, str], explicit: Mapping[str, str], place: st
 
 
 def pictures_of(example: Mapping[str, Any]) -> list[Any]:
-    """The pictures of an example: one, several or none."""
-    if "images" in example:
+    """The pictures of an example, in the order in which its messages speak of them: one, several or none."""
+    if example.get("images") is not None:
         return list(example["images"])
     return [] if example.get("image") is None else [example["image"]]
 

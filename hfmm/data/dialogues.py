@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from hfmm.data.columns import pictures_of
 from hfmm.data.examples import Example, Examples
 from hfmm.errors import DataError
 
@@ -127,13 +128,6 @@ def questions_of(example: Mapping[str, Any]) -> list[str]:
     """What a user asks in a dialogue, a text a turn."""
     asked = (message["content"] for message in example["messages"] if message["role"] == "user")
     return [" ".join(part["text"] for part in parts if part["type"] == "text") for parts in asked]
-
-
-def pictures_of(example: Mapping[str, Any]) -> list[Any]:
-    """The pictures of an example, in the order in which its messages speak of them."""
-    if example.get("images") is not None:
-        return list(example["images"])
-    return [] if example.get("image") is None else [example["image"]]
 
 
 def in_either_order(messages: Messages, swap: bool) -> Messages:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hfmm import metrics
-from hfmm.data.columns import require
-from hfmm.data.dialogues import pictures_of, spoken
+from hfmm.data.columns import pictures_of, require
+from hfmm.data.dialogues import spoken
 from hfmm.data.examples import Example, Examples
 from hfmm.errors import unknown
 from hfmm.evaluation.base import Asked, Outcome

@@ -23,7 +23,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from hfmm.data.dialogues import DialogueCollator, pictures_of
+from hfmm.data.columns import pictures_of
+from hfmm.data.dialogues import DialogueCollator
 from hfmm.data.examples import Example
 from hfmm.errors import ResourceError, UsageError
 from hfmm.factory import picture_size

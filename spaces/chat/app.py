@@ -83,27 +83,18 @@ def build(speakers: Sequence[Speaker], title: str = "Chat about pictures") -> gr
             temperature = gr.Slider(0, HOTTEST, value=0, step=0.1, label="Temperature", elem_id="temperature")
         asked = [{"text": text, "files": [str(HERE / "examples" / name)]} for name, text in EXAMPLES]
         gr.Examples([[each] for each in asked], [words], api_visibility="private")
-        talk = [first, second, memory]
-        # What is said leaves the box once: a visitor may be writing again while the models answer.
-        heard = words.submit(
-            parlor.hear, [words, model, other, memory], [*talk, words], api_visibility="private", show_progress="hidden"
+        given, talk = [words, model, other, longest, temperature, memory], [first, second, memory]
+        said = words.submit(
+            parlor.converse, given, [*talk, words], api_visibility="private", show_progress="hidden", **LIMITS
         )
-        said = heard.success(
-            parlor.answer,
-            [longest, temperature, memory],
-            talk,
-            api_visibility="private",
-            show_progress="hidden",
-            **LIMITS,
-        )
-        gr.on([], parlor.say, [words, model, other, longest, temperature, memory], talk, api_name="say", **LIMITS)
-        clear.click(parlor.clear, None, talk, cancels=[said], api_name="clear")
-        for shown in (first, second):  # the bin in its corner
-            shown.clear(parlor.clear, None, talk, cancels=[said], api_visibility="private")
-        for choice in (model, other):
-            choice.change(parlor.clear, None, talk, cancels=[said], api_visibility="private").then(
-                seated, [model, other], [first, second, beside], api_visibility="private"
-            )
+        gr.on([], parlor.say, given, talk, api_name="say", **LIMITS)  # for programs, which have no box to empty
+        gr.on([], parlor.clear, None, talk, api_name="clear")
+        # Whoever clears the conversation, or chooses others for it, stops those who speak first: in one step the page
+        # would not hear that it is empty.
+        for ended in (clear.click, first.clear, second.clear, model.change, other.change):
+            ended(None, cancels=[said], api_visibility="private").then(
+                parlor.clear, None, talk, api_visibility="private"
+            ).then(seated, [model, other], [first, second, beside], api_visibility="private")
     return serving.queued(demo)
 
 

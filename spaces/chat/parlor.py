@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import gradio as gr
 from PIL import Image
 from speakers import Speaker, answer
 from uploads import refusal, told
@@ -85,12 +86,19 @@ class Parlor:
         Returns:
             The conversation with the model, and that with the other.
         """
-        yield from self.answer(longest, temperature, self.hear(words, model, other, memory)[2])
+        yield from self._answered(longest, temperature, self._heard(words, model, other, memory))
 
-    def hear(
-        self, words: Sent, model: str, other: str, memory: Memory
-    ) -> tuple[list[Message], list[Message], Memory, dict[str, Any]]:
-        """Add what a visitor says to the conversations with a model and another; leave nothing in the box."""
+    def converse(
+        self, words: Sent, model: str, other: str, longest: float, temperature: float, memory: Memory
+    ) -> Iterator[tuple[Any, ...]]:
+        """The same for the page, whose box is emptied once: a visitor may be writing again while the models answer."""
+        heard = self._heard(words, model, other, memory)
+        yield *_views(heard), heard, NOTHING
+        for shown in self._answered(longest, temperature, heard):
+            yield *shown, gr.skip()
+
+    def _heard(self, words: Sent, model: str, other: str, memory: Memory) -> Memory:
+        """Add what a visitor says to the conversations with a model and another."""
         text, sent = words
         if not text.strip():
             raise refusal("Write something first.")
@@ -103,12 +111,12 @@ class Parlor:
         }
         if any(len(each.talk.pictures) > MOST for each in asked.values()):
             raise refusal(f"A conversation is about {MOST} pictures at most: clear it to show others.")
-        return *_views(asked), asked, NOTHING
+        return asked
 
-    def answer(
+    def _answered(
         self, longest: float, temperature: float, memory: Memory
     ) -> Iterator[tuple[list[Message], list[Message], Memory]]:
-        """Let the models that were asked answer, one after the other."""
+        """Let the models that were asked answer, one after the other, and show what they say."""
         if not (1 <= longest <= TOKENS and 0 <= temperature <= HOTTEST):
             raise refusal(f"An answer has 1 to {TOKENS} tokens, and its temperature is 0 to {HOTTEST}.")
         talks = dict(memory)

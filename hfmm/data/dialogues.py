@@ -193,12 +193,14 @@ def rendered(processor: Any, messages: Messages) -> tuple[str, list[Span]]:
     """
     if MARKED.search(processor.chat_template):
         with _RENDERING:
-            texts, spans = render_jinja_template(
+            marked: Any = render_jinja_template(
                 [messages], chat_template=processor.chat_template, return_assistant_tokens_mask=True,
                 **processor.tokenizer.special_tokens_map,
             )  # fmt: skip
-        return texts[0], [tuple(span) for span in spans[0]]
-    spans, text = [], ""
+        texts, answers = marked
+        return texts[0], [(begin, end) for begin, end in answers[0]]
+    spans: list[Span] = []
+    text = ""
     for number, message in enumerate(messages):
         if message["role"] != "assistant":
             continue

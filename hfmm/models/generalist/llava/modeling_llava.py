@@ -14,6 +14,8 @@ Axes: B pictures, N patches, V width of the picture tower, D width of the langua
 Departure: W has a bias, as in the released code.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration, LlavaModel, LlavaPreTrainedModel
 
@@ -26,10 +28,12 @@ class LlavaV1LinearProjector(nn.Module):
     def __init__(self, config: LlavaV1Config) -> None:
         super().__init__()
         layers = config.vision_feature_layer
+        tower: Any = config.vision_config
+        language: Any = config.text_config
         joined = 1 if isinstance(layers, int) else len(layers)
         self.linear = nn.Linear(
-            config.vision_config.hidden_size * joined,
-            config.text_config.hidden_size,
+            tower.hidden_size * joined,
+            language.hidden_size,
             bias=config.multimodal_projector_bias,
         )
 
@@ -46,7 +50,7 @@ class LlavaV1Model(LlavaModel):
     def __init__(self, config: LlavaV1Config) -> None:
         super().__init__(config)
         if config.projector_type == "linear":
-            self.multi_modal_projector = LlavaV1LinearProjector(config)
+            self.multi_modal_projector = LlavaV1LinearProjector(config)  # type: ignore[assignment]
         self.post_init()
 
 
@@ -58,7 +62,8 @@ class LlavaV1ForConditionalGeneration(LlavaForConditionalGeneration):
     def __init__(self, config: LlavaV1Config) -> None:
         LlavaPreTrainedModel.__init__(self, config)  # the parent's would build its own model first
         self.model = LlavaV1Model(config)
-        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        words: Any = config.text_config
+        self.lm_head = nn.Linear(words.hidden_size, words.vocab_size, bias=False)
         language = self.model.language_model
         (table,) = (name for name, part in language.named_modules() if part is language.get_input_embeddings())
         self._tied_weights_keys = {"lm_head.weight": f"model.language_model.{table}.weight"}  # by its own name for it

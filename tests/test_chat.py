@@ -6,6 +6,7 @@ import torch
 import hfmm
 from hfmm import catalogue
 from hfmm.errors import DataError, UsageError
+from hfmm.evaluation.prediction import PREDICTORS, Wanted
 from hfmm.explanation.dialogue import Talk, reply, stopping
 from hfmm.explanation.streaming import _before
 from hfmm.loading import Loaded
@@ -134,6 +135,23 @@ def test_a_conversation_that_is_too_long_is_refused():
     with pytest.raises(DataError, match="tokens before its answer, more than 20"):
         talk.ask(QUESTION * 3, [tiny.picture()])
     assert talk.messages == []
+
+
+def test_predictions_are_the_turns_of_a_conversation(tmp_path):
+    tiny.picture().save(tmp_path / "one.png")
+    loaded = chat().loaded
+    wanted = Wanted([tmp_path / "one.png"], [QUESTION, "where is it"])
+    rows = PREDICTORS["image-text-to-text"](loaded, wanted)
+    talk = hfmm.LlavaChat(loaded)
+    answers = [talk.ask(QUESTION, [tiny.picture()]), talk.ask("where is it")]
+    assert [(row["text"], row["predictions"]) for row in rows] == [
+        (QUESTION, answers[:1]),
+        ("where is it", answers[1:]),
+    ]
+    (alone,) = PREDICTORS["image-text-to-text"](loaded, Wanted(texts=["where is it"]))
+    assert alone["image"] == ""
+    with pytest.raises(UsageError, match="ask something with --text"):
+        PREDICTORS["image-text-to-text"](loaded, Wanted([tmp_path / "one.png"]))
 
 
 def test_other_models_do_not_converse():

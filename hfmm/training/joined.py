@@ -64,7 +64,7 @@ def _with_language(
     language: PreTrainedModel = _read(AutoModelForCausalLM, recipe.parts[TEXT], dtype=torch.float32)
     tokenizer = _read(AutoTokenizer, recipe.parts[TEXT])
     add_placeholder(tokenizer)
-    positions = language.config.to_dict().get("max_position_embeddings") or tokenizer.model_max_length
+    positions = getattr(language.config, "max_position_embeddings", None) or tokenizer.model_max_length
     tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
     processor = processor_over(image_processor, tokenizer, tower.config.patch_size, _has_class_token(tower))
     follow(processor, recipe, tokenizer.chat_template)

@@ -1,8 +1,8 @@
 """Low-rank adapters (Hu et al. 2022, arXiv 2106.09685) in named parts of a model, and nowhere else.
 
 A target is the name of a part (`language`, `encoder`, `model.decoder`) or a regular expression that has to match the
-whole name of a layer. One that matches nothing is refused, and so is one that reaches a tower nobody named: adapters
-that slip into a frozen picture tower train well and are lost when the tower is shared.
+whole name of a layer. One that matches nothing is refused, and so is one that reaches a tower nobody named: nothing in
+a loss curve tells of adapters that slipped into a picture tower.
 """
 
 import re
@@ -41,15 +41,15 @@ def check(section: LoraSection, base: str | None, objective: type[Objective]) ->
     Raises:
         UsageError: It is so.
     """
-    if section.targets or section.also_train:
+    if section.targets:
         if base is None:
             raise UsageError("lora.targets adapt a trained model: name it with --init-from RUN")
         if (Path(base) / ADAPTER).exists():
             raise UsageError(
                 f"{base} holds adapters itself: start from what `hfmm publish {base} --merge --local-dir DIR` writes"
             )
-    elif section.quantization is not None:
-        raise UsageError("lora.quantization is of a model under adapters: name their parts with --lora-on")
+    elif section.quantization is not None or section.also_train:
+        raise UsageError("lora: name the parts that get adapters with --lora-on")
     if section.quantization not in (None, *QUANTIZATIONS):
         raise unknown("lora.quantization", str(section.quantization), QUANTIZATIONS)
     if section.quantization is not None and find_spec("bitsandbytes") is None:
@@ -97,7 +97,7 @@ def adapt(model: nn.Module, section: LoraSection, base: str | None) -> Any | Non
         return None
     from peft import LoraConfig, get_peft_model  # takes seconds to import
 
-    whole = sorted({path for word in (*_whole(section.targets), *section.also_train) for path in [_path(model, word)]})
+    whole = sorted({_path(model, word) for word in (*_whole(section.targets), *section.also_train)})
     chosen = [name for name in layers(model, section.targets) if not any(_inside(name, path) for path in whole)]
     if not chosen:
         raise UsageError(f"lora.targets: {', '.join(whole)} is trained whole: name a part that gets adapters, too")
@@ -158,7 +158,7 @@ def layers(model: nn.Module, targets: Iterable[str]) -> list[str]:
             raise UsageError(
                 f"lora.targets: '{target}' matches no layer that adapters fit; parts: {', '.join(parts(model))}"
             )
-        _check_towers(model, target, hits, {word: found for word, found in named.items() if found is not None})
+        _check_towers(model, target, hits, {word: part for word, part in named.items() if part is not None})
         found.update(hits)
     return [name for name in known if name in found]
 

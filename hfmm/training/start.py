@@ -1,13 +1,13 @@
 """Where a run starts: at an earlier run, at a part of one, or at a first stage that it trains itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfmm import catalogue
 from hfmm.errors import UsageError, unknown
@@ -87,6 +87,8 @@ def check_same(start: Loaded, recipe: Recipe) -> None:
             found: Any = {name: start.model.settings().get(key, {}).get(name) for name in value}
         else:
             found = getattr(start.model.config, key, None)
+            if isinstance(found, PreTrainedConfig) and isinstance(value, Mapping):  # of a part: what was said of it
+                found = {name: getattr(found, name, None) for name in value}
         if found != value:
             raise UsageError(f"init_from: {start.where} has {key} {found!r}, not {value!r}")
 

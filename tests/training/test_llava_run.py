@@ -135,7 +135,7 @@ def test_a_new_placeholder_makes_the_tables_larger(tower, tmp_path):
         tokenizer_object=tokenizer, eos_token="<end>", bos_token="<end>", unk_token="<end>"
     ).save_pretrained(tmp_path)
     GPT2LMHeadModel(
-        GPT2Config(vocab_size=7, n_embd=8, n_layer=1, n_head=2, n_positions=64, bos_token_id=0, eos_token_id=0)
+        GPT2Config(vocab_size=7, n_embd=8, n_layer=1, n_head=2, n_positions=512, bos_token_id=0, eos_token_id=0)
     ).save_pretrained(tmp_path)
     made = built(vision=tower, text=str(tmp_path))
     assert made.model.get_input_embeddings().num_embeddings == made.model.config.text_config.vocab_size == 8
@@ -162,7 +162,7 @@ def test_the_second_stage_begins_with_the_first_and_speaks_its_own_template(towe
     loaded = run.load()
     assert loaded.processor.apply_chat_template(tiny.TWO_TURNS).startswith("Human: <image>\n")
     assert torch.equal(
-        loaded.model.model.vision_tower.state_dict()["embeddings.patch_embedding.weight"],
+        first.model.model.vision_tower.state_dict()["embeddings.patch_embedding.weight"],
         CLIPVisionModel.from_pretrained(tower).state_dict()["embeddings.patch_embedding.weight"],
     )
     assert {"exact", "blind"} <= run.metrics.keys()

@@ -284,9 +284,11 @@ def test_adapters_over_adapters_are_refused(tmp_path):
     [
         ({"lora.quantization": "nf5"}, "did you mean 'nf4'"),
         ({"lora.quantization": "nf4"}, "pip install bitsandbytes"),
+        ({"lora.quantization": "nf4", "lora.targets": []}, "name the parts that get adapters"),
+        ({"lora.also_train": ["dense2"], "lora.targets": []}, "name the parts that get adapters"),
     ],
 )
-def test_quantization_that_cannot_be_made_is_told(tmp_path, monkeypatch, overrides, message):
+def test_settings_that_cannot_be_met_are_told(tmp_path, monkeypatch, overrides, message):
     monkeypatch.setattr(lora, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=message):
         built("lenet5", tmp_path, ["dense1"], **overrides)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-import hfmm
 from hfmm.data.dialogues import IGNORED
 from hfmm.factory import create_config
 from hfmm.models.generalist.llava.modeling_llava import (
@@ -14,7 +13,7 @@ from hfmm.models.generalist.llava.modeling_llava import (
 )
 from tests.models.generalist import tiny_llava as tiny
 from tests.models.vision.upstream import parameters
-from tests.testing import ModelTests, assert_equal_outputs, seeded
+from tests.testing import ModelTests
 
 
 def pictures(count=2):
@@ -27,7 +26,7 @@ def tokens():
     return torch.cat([torch.tensor([[1, 4, 4, 4, 4]] * 2), said], 1)  # B T
 
 
-class TestLlava(ModelTests):
+class TestLlava(tiny.ComputesByRow, ModelTests):
     architecture = "llava"
     model_class = LlavaV1ForConditionalGeneration
     read_by_transformers = ModelTests.read_by_transformers | {  # by upstream's model, which ours is but for W
@@ -45,15 +44,6 @@ class TestLlava(ModelTests):
         model = super().model()
         model.model.vision_tower.post_layernorm.requires_grad_(False)  # of the class token alone
         return model
-
-    @torch.no_grad()
-    def test_a_batch_of_two_equals_two_singles(self):
-        """Upstream joins the patches of all pictures, which therefore are not compared by row."""
-        model, inputs = self.model(), self.inputs()
-        together = model(**inputs).logits
-        for row in range(2):
-            alone = model(**{name: value[row : row + 1] for name, value in inputs.items()}).logits
-            torch.testing.assert_close(alone[0], together[row], rtol=1e-4, atol=1e-5)
 
 
 def test_parameters_of_the_published_sizes():
@@ -131,23 +121,3 @@ def test_a_linear_projector_is_upstreams_with_nothing_after_it():
     theirs.load_state_dict(weights)
     inputs = {"input_ids": tokens(), "pixel_values": pictures()}
     torch.testing.assert_close(ours(**inputs).logits, theirs(**inputs).logits)
-
-
-@torch.no_grad()
-def test_the_other_projector_is_upstreams(tmp_path):
-    with seeded():
-        ours = LlavaV1ForConditionalGeneration(tiny.config(projector_type="mlp2x_gelu")).eval()
-    settings = {name: value for name, value in ours.config.to_dict().items() if name not in ("model_type",)}
-    theirs = LlavaForConditionalGeneration(LlavaConfig(**settings)).eval()
-    theirs.load_state_dict(ours.state_dict())
-    inputs = {"input_ids": tokens(), "pixel_values": pictures()}
-    assert_equal_outputs(ours(**inputs).logits, theirs(**inputs).logits, tolerance=1e-6)
-
-
-def test_llava_1_5_is_upstreams_class():
-    model = hfmm.create_model("llava_1_5")
-    assert type(model) is LlavaForConditionalGeneration
-    with torch.device("meta"):
-        published = LlavaForConditionalGeneration(create_config("llava_1_5", "paper"))
-    assert published.model.multi_modal_projector.linear_1.weight.shape == (4096, 1024)
-    assert sum(value.numel() for value in published.parameters()) == 7_063_427_072

@@ -1,11 +1,12 @@
 """A tiny LLaVA, its processor and dialogues for tests."""
 
+import torch
 from PIL import Image
 
 import hfmm
 from hfmm.models.generalist.llava.configuration_llava import LlavaV1Config
 from hfmm.nn.chat_processing import chat_processor
-from tests.testing import seeded
+from tests.testing import Computes, seeded
 
 SIDE, PATCH = 32, 16
 TOWER = {
@@ -71,3 +72,15 @@ def dialogue(*turns, pictures=1):
 
 
 TWO_TURNS = dialogue(("what color is the circle", "red"), ("where is it", "top left"))
+
+
+class ComputesByRow(Computes):
+    """Rows apart from the patches of all pictures, which upstream joins."""
+
+    @torch.no_grad()
+    def test_a_batch_of_two_equals_two_singles(self):
+        model, inputs = self.model(), self.inputs()
+        together = model(**inputs).logits
+        for row in range(2):
+            alone = model(**{name: value[row : row + 1] for name, value in inputs.items()}).logits
+            torch.testing.assert_close(alone[0], together[row], rtol=1e-4, atol=1e-5)

@@ -93,10 +93,12 @@ def judge_of(where: str | Path, device: str = "cpu", max_new_tokens: int = MOST_
     if not Path(where).is_dir() and len(Path(where).parts) != 2:
         raise UsageError(f"{where}: no such judge: name a file of scores (.jsonl), a language model's folder or Hub id")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where)
-        model = AutoModelForCausalLM.from_pretrained(where, use_safetensors=True).to(device).eval()
+        tokenizer: Any = AutoTokenizer.from_pretrained(where)
+        model: Any = AutoModelForCausalLM.from_pretrained(where, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         raise UsageError(f"{where} is no language model that can judge ({' '.join(str(error).split())})") from error
+
+    model.to(device)
 
     def review(prompt: str) -> str:
         if tokenizer.chat_template:

@@ -66,7 +66,7 @@ def after_first(settings: Recipe, run: Path, train: Callable[..., Any]) -> Recip
         The recipe, starting from that stage.
     """
     own = {key: value for key, value in settings.processor.items() if key != "template"}  # a stage may have its own
-    of_data = ("name", "options", "columns", "workers")
+    of_data: tuple[str, ...] = ("name", "options", "columns", "workers")
     if _is_other_view(resolve(settings.architecture, str(settings.first)).data.name, settings.data.name):
         of_data = ("workers",)
     same = {f"data.{name}": getattr(settings.data, name) for name in of_data}

@@ -24,11 +24,16 @@ OF_TASK = {
     "face-verification": "facenet",
     "image-to-image": "autoencoder",
     "image-text-retrieval": "layer_norm_ranking",
+    "image-text-to-text": "llava",
     "visual-question-answering": "vilbert",
     "zero-shot-image-classification": "devise",
 }
 HEADS = {"visual-question-answering": "AutoModelForVisualQuestionAnswering"}  # where it is not the first
-TEXTS = {RETRIEVAL: ["a red star", "a small blue ring"], "visual-question-answering": ["what color is the star?"]}
+ASKED = ["what color is the star?"]
+TEXTS = {
+    RETRIEVAL: ["a red star", "a small blue ring"],
+    **dict.fromkeys(("visual-question-answering", "image-text-to-text"), ASKED),
+}
 
 
 def turned():

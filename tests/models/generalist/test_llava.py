@@ -14,6 +14,7 @@ from hfmm.models.generalist.llava.modeling_llava import (
 from tests.models.generalist import tiny_llava as tiny
 from tests.models.vision.upstream import parameters
 from tests.testing import ModelTests
+from tests.testing_hub import Bundles
 
 
 def pictures(count=2):
@@ -26,7 +27,7 @@ def tokens():
     return torch.cat([torch.tensor([[1, 4, 4, 4, 4]] * 2), said], 1)  # B T
 
 
-class TestLlava(tiny.ComputesByRow, ModelTests):
+class TestLlava(tiny.ComputesByRow, ModelTests, Bundles):
     architecture = "llava"
     model_class = LlavaV1ForConditionalGeneration
     read_by_transformers = ModelTests.read_by_transformers | {  # by upstream's model, which ours is but for W

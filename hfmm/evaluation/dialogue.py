@@ -38,9 +38,13 @@ def score_dialogues(model: Any, processor: Any, examples: Examples, asked: Asked
     require(examples, ("messages",), "image-text-to-text")
 
     def answered(batch: list[Example]) -> list[list[tuple[str, str, str]]]:
-        return _answer(model, processor, batch, dict(asked.generation))
+        return _answer(model, processor, batch, dict(asked.generation), blind=not asked.metrics)
 
     found, read = replies(model, processor, examples, answered, asked.processes, DIALOGUES)
+    if asked.metrics:
+        last = [answers[-1][1] for answers in found]
+        scores = {key: value for name in asked.metrics for key, value in _measured(name, last, read).items()}
+        return Outcome(scores, last, read)
     right: dict[str, list[bool]] = defaultdict(list)
     for example, answers in zip(read, found, strict=True):
         for number, (answer, said, unseen) in enumerate(answers):
@@ -48,18 +52,14 @@ def score_dialogues(model: Any, processor: Any, examples: Examples, asked: Asked
             if "kinds" in example:
                 right[f"exact_{example['kinds'][number]}"].append(said == answer)
             right["blind"].append(unseen == answer)
-    if asked.metrics:
-        last = [answers[-1][1] for answers in found]
-        scores = {key: value for name in asked.metrics for key, value in _measured(name, last, read).items()}
-        return Outcome(scores, last, read)
     scores = {name: sum(values) / len(values) for name, values in sorted(right.items(), key=_order)}
     return Outcome(scores, [", ".join(said for _, said, _ in answers) for answers in found], read)
 
 
 def _answer(
-    model: Any, processor: Any, batch: Sequence[Example], generation: dict[str, Any]
+    model: Any, processor: Any, batch: Sequence[Example], generation: dict[str, Any], blind: bool
 ) -> list[list[tuple[str, str, str]]]:
-    """Of each dialogue its (right answer, answer, answer about gray pictures)."""
+    """Of each dialogue its (right answer, answer, answer about gray pictures); the last is empty unless asked for."""
     questions = [asked_of(example, pictures_of(example)) for example in batch]
     flat = [question for of_one in questions for question in of_one]
     lengths = (len(processor.tokenizer(answer, add_special_tokens=False)["input_ids"]) for _, answer in flat)
@@ -70,7 +70,8 @@ def _answer(
         return [answer for piece in pieces for answer in reply(model, processor, piece, **settings)]
 
     talks = [talk for talk, _ in flat]
-    rows = iter(zip((answer for _, answer in flat), said(talks), said([talk.blind() for talk in talks]), strict=True))
+    unseen = said([talk.blind() for talk in talks]) if blind else [""] * len(talks)
+    rows = iter(zip((answer for _, answer in flat), said(talks), unseen, strict=True))
     return [[next(rows) for _ in of_one] for of_one in questions]
 
 

@@ -12,7 +12,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.trainers import BpeTrainer
-from transformers import CLIPImageProcessorPil, CLIPProcessor, CLIPTokenizer
+from transformers import CLIPProcessor, CLIPTokenizer
+
+from hfmm.nn.central_square import central_square
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
@@ -96,11 +98,6 @@ def pair_processor(
         max_length: See [`byte_pair_tokenizer`].
         vocab_size: See [`byte_pair_tokenizer`].
     """
-    image_processor = CLIPImageProcessorPil(
-        size={"shortest_edge": image_size},
-        crop_size={"height": image_size, "width": image_size},
-        image_mean=list(image_mean),
-        image_std=list(image_std),
-    )
+    image_processor = central_square(image_size, image_mean, image_std)
     merges = learn_merges(captions, min_count, max_words or MOST_MERGES)
     return CLIPProcessor(image_processor, byte_pair_tokenizer(merges, max_length, vocab_size))

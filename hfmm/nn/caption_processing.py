@@ -10,9 +10,10 @@ from typing import Any, Self
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
-from transformers import BatchFeature, CLIPImageProcessorPil, PreTrainedTokenizerFast, ProcessorMixin
+from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 
 from hfmm.nn.captioning import IGNORED
+from hfmm.nn.central_square import central_square
 
 UNKNOWN, START, END, PAD = SPECIAL_WORDS = ("<unk>", "<start>", "<end>", "<pad>")  # ids 0 to 3; see `word_tokenizer`
 
@@ -76,12 +77,7 @@ class CaptioningProcessor(ProcessorMixin):
         max_words: int | None = None,
     ) -> Self:
         """Build a processor for training captions; pictures are cut to a central square of `image_size` pixels."""
-        image_processor = CLIPImageProcessorPil(
-            size={"shortest_edge": image_size},
-            crop_size={"height": image_size, "width": image_size},
-            image_mean=list(image_mean),
-            image_std=list(image_std),
-        )
+        image_processor = central_square(image_size, image_mean, image_std)
         return cls(image_processor, word_tokenizer(captions, min_count, max_words))
 
     def __call__(

@@ -8,8 +8,9 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
-from transformers import CLIPImageProcessorPil, LlavaProcessor, PreTrainedTokenizerFast
+from transformers import LlavaProcessor, PreTrainedTokenizerFast
 
+from hfmm.nn.central_square import central_square
 from hfmm.nn.chat_templates import IMAGE, OWN, V0_STOP, chat_template, text_template
 
 UNKNOWN, START, END, PAD = "<unk>", "<s>", "</s>", "<pad>"
@@ -88,12 +89,7 @@ def chat_processor(  # noqa: PLR0913  settings of a preset
         vocab_size: See [`chat_tokenizer`].
         max_length: See [`chat_tokenizer`].
     """
-    image_processor = CLIPImageProcessorPil(
-        size={"shortest_edge": image_size},
-        crop_size={"height": image_size, "width": image_size},
-        image_mean=list(image_mean),
-        image_std=list(image_std),
-    )
+    image_processor = central_square(image_size, image_mean, image_std)
     tokenizer = chat_tokenizer(captions, min_count, max_words, vocab_size, max_length)
     processor = processor_over(image_processor, tokenizer, patch_size)
     set_template(processor, template, system)

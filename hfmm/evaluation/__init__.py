@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from hfmm import catalogue
 from hfmm import data as sources
 from hfmm.catalogue import Row
 from hfmm.data.examples import Examples
@@ -126,12 +127,12 @@ def _seen(examples: Examples | None) -> list[str]:
     return [caption for captions in examples.column("captions") for caption in captions]
 
 
-def _network(where: str | Path, features: str | Path | None, device: str) -> Loaded | None:
-    """The classifier that was named, or the one that the run trained beside itself."""
+def _network(where: str | Path, features: str | Path | None, planned: str | None, device: str) -> Loaded | None:
+    """The classifier that was named, the one that the run trained beside itself, or the trained one of its recipe."""
     beside = Path(where) / FEATURES
-    if features is None and not beside.exists():
-        return None
-    return load(features or beside, device)
+    trained = planned if planned and catalogue.find(planned) is None else None
+    named = features or (beside if beside.exists() else trained)
+    return None if named is None else load(named, device)
 
 
 def evaluate(
@@ -155,8 +156,9 @@ def evaluate(
         device: As torch names it.
         columns: Names of the data's columns, `{"image": "photo"}`.
         generation: Arguments of `generate`, over the model's own; of a generator of pictures those of
-            `generate_images`, `num_images`, how many samples are scored, and `features`, the run directory or
-            repository of the classifier that looks at them, by default the one in the run.
+            `generate_images` over those of its recipe, `num_images`, how many samples are scored, and `features`, the
+            run directory or repository of the classifier that looks at them, by default the one in the run or the
+            trained one of its recipe.
 
     Returns:
         The rows of `results.json`, the new one last.
@@ -174,6 +176,7 @@ def evaluate(
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
     generation = dict(generation or {})
     said = {**options, **generation}
+    planned = recipe["evaluation"] if known else {}
     training = _data_of(trained_on)
     asked = Asked(metrics, generation, training=_seen(training))
     if task in (GENERATES, DRAWS_TEXTS):
@@ -181,7 +184,8 @@ def evaluate(
         own = _data_of({**trained_on, "split": split}) if name != trained_on.get("name", name) else None
         asked = replace(
             asked,
-            network=_network(where, features, device),
+            generation={**planned.get("generation", {}), **generation},
+            network=_network(where, features, planned.get("features"), device),
             training_pictures=training,
             own=None if own is None else _first(own, limit),
         )

@@ -140,6 +140,18 @@ def test_evaluate_finds_it_beside_the_model(finished):
     assert named["how"] == "hfmm evaluate (num_images=20, features=features, metrics=generation+memorization)"
 
 
+def test_evaluate_draws_and_looks_as_the_recipe_of_the_run_says(tmp_path, finished):
+    generation = {"num_images": 20}
+    planned = SMALL | {"evaluation.features": str(finished / "features"), "evaluation.generation": generation}
+    arguments = {"max_steps": 1, "batch_size": 8, "device": "cpu", "quiet": True}
+    hfmm.train("vae", output_dir=tmp_path, overrides=planned, **arguments)
+    assert not (tmp_path / "features").exists()
+    row = hfmm.evaluate(tmp_path, limit=20, metrics=["generation"])[-1]
+    assert "frechet_lenet5" in row["metrics"]
+    asked = generation | {"features": finished / "features"}
+    assert hfmm.evaluate(tmp_path, limit=20, metrics=["generation"], generation=asked)[-1]["metrics"] == row["metrics"]
+
+
 def test_a_run_tells_other_pictures_from_its_own_kind(finished):
     row = hfmm.evaluate(finished, data="scenes", limit=20, metrics=["out_of_distribution"])[-1]
     assert row["metrics"].keys() == {"surprise_auroc", "atypicality_auroc"}

@@ -4,6 +4,7 @@ Both are of pictures of 8 bits, and are means over pictures. The similarity's co
 K1 = 0.01, K2 = 0.03, L = 255, a Gaussian of 11 x 11 pixels with deviation 1.5, only where it lies inside the picture.
 """
 
+from collections.abc import Sequence
 from math import fsum, inf, log10
 from typing import Any
 
@@ -55,19 +56,38 @@ class Reconstruction(InMemoryMetric):
     def _compute(
         self, predictions: list[Any], references: list[Any], channel: str = "all", border: int = 0
     ) -> dict[str, float]:
-        if channel not in CHANNELS:
-            raise unknown("channel", channel, CHANNELS)
-        found = []
-        for number, (given, truth) in enumerate(zip(predictions, references, strict=True)):
-            said = read(given, f"prediction {number}")
-            if said.shape != truth.shape:
-                sizes = [" x ".join(map(str, picture.shape)) for picture in (said, truth)]
-                raise DataError(f"prediction {number} has {sizes[0]} values but its reference {sizes[1]}")
-            both = [inner(picture, channel, border, number) for picture in (said, truth)]
-            found.append((psnr(*both), ssim(*both)))
-        return {
-            name: fsum(values) / len(values) for name, values in zip(self.keys, zip(*found, strict=True), strict=True)
-        }
+        return compared(predictions, references, channel, border)
+
+
+def compared(
+    predictions: Sequence[Any], references: Sequence[Any], channel: str = "all", border: int = 0
+) -> dict[str, float]:
+    """`psnr` and `ssim`, means over pairs of pictures.
+
+    Args:
+        predictions: Pictures of 8 bits, each (H, W) or (H, W, C).
+        references: As many, each of the same size as its prediction.
+        channel: "all" or "luminance".
+        border: Pixels that do not count at each side.
+
+    Raises:
+        UsageError: There is no such channel.
+        DataError: There are none, as many are not there, one is no picture, or two differ in size.
+    """
+    if channel not in CHANNELS:
+        raise unknown("channel", channel, CHANNELS)
+    if len(predictions) != len(references) or not len(predictions):
+        raise DataError(f"{len(predictions)} pictures cannot be compared with {len(references)}")
+    found = []
+    for number, (given, expected) in enumerate(zip(predictions, references, strict=True)):
+        said, truth = read(given, f"prediction {number}"), read(expected, f"reference {number}")
+        if said.shape != truth.shape:
+            sizes = [" x ".join(map(str, picture.shape)) for picture in (said, truth)]
+            raise DataError(f"prediction {number} has {sizes[0]} values but its reference {sizes[1]}")
+        both = [inner(picture, channel, border, number) for picture in (said, truth)]
+        found.append((psnr(*both), ssim(*both)))
+    values = zip(*found, strict=True)
+    return {name: fsum(scores) / len(scores) for name, scores in zip(("psnr", "ssim"), values, strict=True)}
 
 
 def read(given: Any, what: str) -> NDArray[np.uint8]:

@@ -107,6 +107,15 @@ def test_generation_is_all_of_them_in_one_pass():
     expected |= metrics.load("recognized_samples").compute(predictions=seen)
     assert found == expected
     assert list(metrics.load("generation").compute(**given)) == ["frechet"]
+    generator = np.random.default_rng(2)
+    pictures, others = generator.integers(0, 256, (2, 3, 12, 14), dtype=np.uint8)
+    mended = metrics.load("generation").compute(**given, reconstructions=list(others), originals=list(pictures))
+    both = metrics.load("reconstruction").compute(predictions=list(others), references=list(pictures))
+    assert mended == {"frechet": mended["frechet"], **both}
+    with pytest.raises(UsageError, match="give both, or none"):
+        metrics.load("generation").compute(**given, originals=list(pictures))
+    with pytest.raises(DataError, match="3 pictures cannot be compared with 2"):
+        metrics.load("generation").compute(**given, reconstructions=list(others), originals=list(pictures[:2]))
 
 
 def test_less_of_a_distance_is_better():

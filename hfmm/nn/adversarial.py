@@ -26,6 +26,23 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, real_label: flo
     return real + fake
 
 
+def gradient_penalty(real_logits: Tensor, pictures: Tensor) -> Tensor:
+    """R1 of Mescheder, Geiger and Nowozin 2018 (arXiv 1801.04406), Eq. 9, without its weight of gamma / 2.
+
+    A discriminator that is flat around pictures tells the generator which way leads to them, and not only that samples
+    are none; with the penalty the two come to rest where samples are like pictures (section 4.1).
+
+    Args:
+        real_logits: (B,), of pictures, with a graph that leads to them.
+        pictures: (B, ...), that require a gradient.
+
+    Returns:
+        (), the mean over pictures of the squared norm of the logit's gradient; it can be differentiated again.
+    """
+    (slopes,) = torch.autograd.grad(real_logits.sum(), pictures, create_graph=True)
+    return slopes.float().flatten(1).square().sum(1).mean()
+
+
 def generator_loss(fake_logits: Tensor, saturating: bool = False) -> Tensor:
     """What the generator minimizes: -mean log D(G(z)), or as in Eq. 1 mean log(1 - D(G(z))).
 

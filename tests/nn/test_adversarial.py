@@ -8,7 +8,7 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from hfmm.nn.adversarial import discriminator_loss, generator_loss
+from hfmm.nn.adversarial import discriminator_loss, generator_loss, gradient_penalty
 
 
 def generator(seed=0):
@@ -49,6 +49,18 @@ def test_smoothed_labels_move_the_optimum_of_the_real_side_alone():
         optimizer.step()
     assert real.sigmoid().item() == pytest.approx(0.9)
     assert discriminator_loss(torch.full((1,), 30.0), fake).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_penalty_is_the_mean_squared_slope_and_can_be_differentiated_again():  # Mescheder et al. 2018, Eq. 9
+    weight = torch.randn(6, dtype=torch.double, generator=generator(), requires_grad=True)
+    pictures = torch.randn(4, 2, 3, dtype=torch.double, generator=generator(1), requires_grad=True)
+    logits = (pictures.flatten(1) @ weight).square()  # B; its slope is 2 (w x) w
+    penalty = gradient_penalty(logits, pictures)
+    expected = (4 * (pictures.flatten(1) @ weight).square() * weight.square().sum()).mean()
+    assert penalty.item() == pytest.approx(expected.item(), rel=1e-6)
+    (found,) = torch.autograd.grad(penalty, weight)
+    (wanted,) = torch.autograd.grad(expected, weight)
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
 
 
 def value_of(discriminator, data, model):

@@ -73,12 +73,26 @@ def test_turns_are_the_losses_of_the_model():
     torch.testing.assert_close(minimax.loss, 4 * generator_loss(expected.sample_logits, saturating=True))
 
 
+def test_a_penalty_is_the_discriminators_alone():
+    model = tiny()
+    pixel_values = random(4, 1, 8, 8)
+    with seeded(3):
+        plain, expected = turns_of(model, {"pixel_values": pixel_values})
+    with seeded(3):
+        penalized, drawing = turns_of(model, {"pixel_values": pixel_values.clone()}, gradient_penalty=3.0)
+    pictures = pixel_values.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(model.discriminator(pictures).sum(), pictures)
+    torch.testing.assert_close(penalized.loss - plain.loss, 1.5 * slopes.square().sum())
+    torch.testing.assert_close(drawing.loss, expected.loss)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"loss": "wasserstein"}, "unknown objective.loss 'wasserstein'"),
         ({"discriminator_step": 2}, "did you mean 'discriminator_steps'"),
         ({"discriminator_steps": 0}, "at least 1 is needed"),
+        ({"gradient_penalty": -1}, "gradient_penalty is -1: it is 0 or more"),
     ],
 )
 def test_settings_that_are_none_are_refused(settings, message):

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 
 from hfmm.errors import UsageError, unknown
-from hfmm.nn.adversarial import discriminator_loss, generator_loss
+from hfmm.nn.adversarial import discriminator_loss, generator_loss, gradient_penalty
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 
 LOSSES = ("non_saturating", "minimax")
-SETTINGS = ("loss", "discriminator_steps", "real_label")
+SETTINGS = ("loss", "discriminator_steps", "real_label", "gradient_penalty")
 
 
 class Adversarial(Objective):
@@ -18,7 +18,7 @@ class Adversarial(Objective):
 
     Players: `generator`, which also draws its latents, and `discriminator`. Settings: `loss` of the generator,
     "non_saturating" or "minimax"; `discriminator_steps`, k, each on its own share of the batch; `real_label`, less than
-    1 for one-sided label smoothing.
+    1 for one-sided label smoothing; `gradient_penalty`, gamma of R1, 0 by default.
     """
 
     def prepare(self, dataset: Any, processor: Any) -> None:
@@ -31,20 +31,27 @@ class Adversarial(Objective):
             if name not in SETTINGS:
                 raise unknown("key of objective adversarial", name, SETTINGS)
         loss, steps = self.settings.get("loss", LOSSES[0]), self.settings.get("discriminator_steps", 1)
+        penalty = self.settings.get("gradient_penalty", 0)
         if loss not in LOSSES:
             raise unknown("objective.loss", loss, LOSSES)
         if steps < 1:
             raise UsageError(f"objective.discriminator_steps is {steps}: at least 1 is needed")
+        if penalty < 0:
+            raise UsageError(f"objective.gradient_penalty is {penalty}: it is 0 or more")
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """K turns of the discriminator, and one of the generator, on the samples of the last of them."""
         generator, discriminator = self.players["generator"], self.players["discriminator"]
         own: Any = context.unwrap(generator)
+        penalty = self.settings.get("gradient_penalty", 0)
         for real in batch["pixel_values"].tensor_split(self.settings.get("discriminator_steps", 1)):
             count = torch.tensor(len(real), device=real.device)
             fake = generator(own.draw_latents(len(real)))
+            real = real.requires_grad_(penalty > 0)
             of_real, of_fake = discriminator(real), discriminator(fake.detach())
             loss = discriminator_loss(of_real, of_fake, self.settings.get("real_label", 1.0))
+            if penalty:
+                loss = loss + penalty / 2 * gradient_penalty(of_real, real)
             log = {"real": of_real.detach().sigmoid().sum(), "fake": of_fake.detach().sigmoid().sum()}  # D(x), D(G(z))
             yield Turn("discriminator", loss * count, count, log)
         loss = generator_loss(discriminator(fake), saturating=self.settings.get("loss") == "minimax")

@@ -2,11 +2,9 @@
 
 import math
 
-import pytest
 import torch
 from torch import nn
 
-import hfmm
 from hfmm.models.generation.gan.configuration_gan import GanConfig
 from hfmm.models.generation.gan.modeling_gan import GanModel
 from hfmm.nn.adversarial import generator_loss
@@ -84,20 +82,6 @@ def test_a_penalty_is_the_discriminators_alone():
     (slopes,) = torch.autograd.grad(model.discriminator(pictures).sum(), pictures)
     torch.testing.assert_close(penalized.loss - plain.loss, 1.5 * slopes.square().sum())
     torch.testing.assert_close(drawing.loss, expected.loss)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"loss": "wasserstein"}, "unknown objective.loss 'wasserstein'"),
-        ({"discriminator_step": 2}, "did you mean 'discriminator_steps'"),
-        ({"discriminator_steps": 0}, "at least 1 is needed"),
-        ({"gradient_penalty": -1}, "gradient_penalty is -1: it is 0 or more"),
-    ],
-)
-def test_settings_that_are_none_are_refused(settings, message):
-    with pytest.raises(hfmm.errors.UsageError, match=message):
-        next(turns_of(tiny(), {}, **settings))
 
 
 def test_a_ring_is_learned_until_the_discriminator_is_in_doubt():

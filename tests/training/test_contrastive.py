@@ -120,6 +120,3 @@ def test_a_models_own_loss_is_taken():
 def test_what_cannot_be_trained_so_is_told():
     with pytest.raises(UsageError, match="Linear has no loss of pairs"):
         pair_loss(nn.Linear(2, 2), torch.ones(3, 2), torch.ones(3, 2))
-    for settings in ({"cach": 8}, {"cache": -1}, {"cache": "many"}):
-        with pytest.raises(UsageError, match="contrastive takes `cache`"):
-            Contrastive({"model": clip()}, settings=settings).prepare(None, None)

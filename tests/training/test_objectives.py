@@ -53,10 +53,36 @@ def test_smoothed_labels_give_every_class_its_share():
     torch.testing.assert_close(turn.loss, smoothed)
 
 
-@pytest.mark.parametrize("settings", [{"label_smoothing": 1}, {"label_smoothing": "much"}, {"smoothing": 0.1}])
-def test_classification_says_what_it_takes(settings):
-    with pytest.raises(UsageError, match="takes `label_smoothing`, a share below 1, or nothing"):
-        Classification({}, settings=settings).prepare(None, None)
+@pytest.mark.parametrize("name", objectives.OBJECTIVES)
+def test_every_objective_refuses_settings_that_it_does_not_have(name):
+    kind = objectives.find(name)
+    with pytest.raises(UsageError, match="unknown key of the objective 'taste'"):
+        kind({}, settings={"taste": 1})
+    assert kind({}).settings == kind.defaults
+    for key in kind.defaults:
+        with pytest.raises(UsageError, match=f"did you mean '{key}'"):
+            kind({}, settings={f"{key}z": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("classification", {"label_smoothing": 1}, "label_smoothing is 1: a share, less than 1"),
+        ("classification", {"label_smoothing": "much"}, "label_smoothing is much"),
+        ("contrastive", {"cache": -1}, "cache is -1: pairs at a time"),
+        ("word_pairs", {"cache": "many"}, "cache is many"),
+        ("discriminative", {"cache": 0.5}, "cache is 0.5"),
+        ("discriminative", {"start": "luck"}, "unknown start of objective discriminative 'luck'"),
+        ("pair_matching", {"near": -1}, "near is -1: a number of texts"),
+        ("pair_matching", {"others": "many"}, "others is many"),
+        ("adversarial", {"loss": "wasserstein"}, "unknown objective.loss 'wasserstein'"),
+        ("adversarial", {"discriminator_steps": 0}, "at least 1 is needed"),
+        ("adversarial", {"gradient_penalty": -1}, "gradient_penalty is -1: it is 0 or more"),
+    ],
+)
+def test_values_that_are_none_are_refused(name, settings, message):
+    with pytest.raises(UsageError, match=message):
+        objectives.find(name)({}, settings=settings)
 
 
 def test_baseline_follows_the_mean_log_likelihood_of_a_caption():

@@ -10,7 +10,6 @@ from hfmm.nn.adversarial import discriminator_loss, generator_loss, gradient_pen
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 
 LOSSES = ("non_saturating", "minimax")
-SETTINGS = ("loss", "discriminator_steps", "real_label", "gradient_penalty")
 
 
 class Adversarial(Objective):
@@ -21,17 +20,11 @@ class Adversarial(Objective):
     1 for one-sided label smoothing; `gradient_penalty`, gamma of R1, 0 by default.
     """
 
-    def prepare(self, dataset: Any, processor: Any) -> None:
-        """Refuse settings that are none.
+    defaults = {"loss": LOSSES[0], "discriminator_steps": 1, "real_label": 1.0, "gradient_penalty": 0.0}
 
-        Raises:
-            UsageError: They are.
-        """
-        for name in self.settings:
-            if name not in SETTINGS:
-                raise unknown("key of objective adversarial", name, SETTINGS)
-        loss, steps = self.settings.get("loss", LOSSES[0]), self.settings.get("discriminator_steps", 1)
-        penalty = self.settings.get("gradient_penalty", 0)
+    def check(self) -> None:
+        """Refuse a loss that there is not, and numbers too small."""
+        loss, steps, penalty = (self.settings[name] for name in ("loss", "discriminator_steps", "gradient_penalty"))
         if loss not in LOSSES:
             raise unknown("objective.loss", loss, LOSSES)
         if steps < 1:
@@ -43,16 +36,16 @@ class Adversarial(Objective):
         """K turns of the discriminator, and one of the generator, on the samples of the last of them."""
         generator, discriminator = self.players["generator"], self.players["discriminator"]
         own: Any = context.unwrap(generator)
-        penalty = self.settings.get("gradient_penalty", 0)
-        for real in batch["pixel_values"].tensor_split(self.settings.get("discriminator_steps", 1)):
+        penalty = self.settings["gradient_penalty"]
+        for real in batch["pixel_values"].tensor_split(self.settings["discriminator_steps"]):
             count = torch.tensor(len(real), device=real.device)
             fake = generator(own.draw_latents(len(real)))
             real = real.requires_grad_(penalty > 0)
             of_real, of_fake = discriminator(real), discriminator(fake.detach())
-            loss = discriminator_loss(of_real, of_fake, self.settings.get("real_label", 1.0))
+            loss = discriminator_loss(of_real, of_fake, self.settings["real_label"])
             if penalty:
                 loss = loss + penalty / 2 * gradient_penalty(of_real, real)
             log = {"real": of_real.detach().sigmoid().sum(), "fake": of_fake.detach().sigmoid().sum()}  # D(x), D(G(z))
             yield Turn("discriminator", loss * count, count, log)
-        loss = generator_loss(discriminator(fake), saturating=self.settings.get("loss") == "minimax")
+        loss = generator_loss(discriminator(fake), saturating=self.settings["loss"] == "minimax")
         yield Turn("generator", loss * count, count, {})

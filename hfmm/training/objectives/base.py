@@ -8,6 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hfmm.errors import unknown
+
 
 class Turn(NamedTuple):
     """One loss, and the player whose parameters it moves.
@@ -52,16 +54,31 @@ class Objective(ABC):
 
     Attributes:
         head: Auto class of the head that it trains, where that is not the one of the task.
+        defaults: What the recipe's `objective` section may say beside its name, and what holds where it does not.
         players: Trained modules by name, as the loop prepared them: call them.
         frozen: Modules that are only read.
-        settings: The recipe's `objective` section without its name.
+        settings: The recipe's `objective` section without its name, over `defaults`.
+
+    Raises:
+        UsageError: A setting that there is not, or a value that is none of its values.
     """
 
     head: ClassVar[str | None] = None
+    defaults: ClassVar[Mapping[str, Any]] = {}
 
     players: Mapping[str, nn.Module]
     frozen: Mapping[str, nn.Module] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.settings:
+            if name not in self.defaults:
+                raise unknown("key of the objective", name, self.defaults)
+        self.settings = {**self.defaults, **self.settings}
+        self.check()
+
+    def check(self) -> None:  # noqa: B027
+        """Refuse values of settings, by a UsageError."""
 
     def prepare(self, dataset: Any, processor: Any) -> None:  # noqa: B027
         """Look at the data once before the first step: document counts, codebooks, caches."""

@@ -16,18 +16,13 @@ class Classification(Objective):
     (Szegedy et al. 2016, section 7, arXiv 1512.00567).
     """
 
-    def prepare(self, dataset: Any, processor: Any) -> None:
-        """Refuse settings that there are not, and a share that is none.
+    defaults = {"label_smoothing": 0.0}
 
-        Raises:
-            UsageError: There is one.
-        """
-        share = self.settings.get("label_smoothing", 0.0)
-        if self.settings.keys() - {"label_smoothing"} or not isinstance(share, int | float) or not 0 <= share < 1:
-            told = (
-                f"objective {dict(self.settings)}: classification takes `label_smoothing`, a share below 1, or nothing"
-            )
-            raise UsageError(told)
+    def check(self) -> None:
+        """Refuse a share that is none."""
+        share = self.settings["label_smoothing"]
+        if not isinstance(share, int | float) or not 0 <= share < 1:
+            raise UsageError(f"objective.label_smoothing is {share}: a share, less than 1")
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the summed loss over the batch's pictures."""
@@ -35,7 +30,7 @@ class Classification(Objective):
         output = self.players["model"](pixel_values=batch["pixel_values"], labels=labels)
         pictures = torch.tensor(len(labels), device=labels.device)
         right = (output.logits.detach().argmax(-1) == labels).sum()
-        loss, share = output.loss, self.settings.get("label_smoothing", 0.0)
+        loss, share = output.loss, self.settings["label_smoothing"]
         if share:
             loss = torch.lerp(loss, -output.logits.log_softmax(-1).mean().to(loss), share)
         yield Turn("model", loss * pictures, pictures, {"top_1": right})

@@ -7,7 +7,7 @@ the gradient that of the whole batch (but for batch normalization, which sees N 
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -35,20 +35,18 @@ class Contrastive(Objective):
     Each process computes the whole loss, so that the mean of their gradients is the one of a single process.
     """
 
-    def prepare(self, dataset: Any, processor: Any) -> None:
-        """Refuse settings that there are not, or a cache of no size.
+    defaults: ClassVar[Mapping[str, Any]] = {"cache": 0}
 
-        Raises:
-            UsageError: There is one.
-        """
-        size = self.settings.get("cache", 0)
-        if self.settings.keys() - {"cache"} or not isinstance(size, int) or size < 0:
-            raise UsageError(f"objective {dict(self.settings)}: contrastive takes `cache`, pairs at a time, or nothing")
+    def check(self) -> None:
+        """Refuse a cache of no size."""
+        size = self.settings["cache"]
+        if not isinstance(size, int) or size < 0:
+            raise UsageError(f"objective.cache is {size}: pairs at a time, or 0 for all at once")
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn, or with a cache one for each part of the batch, the last of which moves."""
         inputs = {name: value for name, value in batch.items() if name != "example_ids"}
-        size = self.settings.get("cache", 0)
+        size = self.settings["cache"]
         yield from self._cached(inputs, size, context) if size else self._whole(inputs, context)
         hold_temperature(self.players["model"])
 

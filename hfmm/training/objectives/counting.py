@@ -14,6 +14,7 @@ from hfmm.training.objectives.base import Fit
 from hfmm.training.objectives.contrastive import Contrastive
 from hfmm.training.objectives.words import vectors_of_captions
 
+STARTS = ("zero", "counts")
 FIRST_PICTURES = 64  # whose colors make the bins
 COUNTS = ("pair_counts", "picture_counts", "word_counts", "num_pairs")
 
@@ -71,16 +72,15 @@ class Counting(Fit):
     Settings: `seed` of the bins of colors.
     """
 
+    defaults = {"seed": 0}
+
     def prepare(self, dataset: Any, processor: Any) -> None:
         """Find the bins.
 
         Raises:
-            UsageError: An unknown setting, or a model that does not count.
+            UsageError: The model does not count.
         """
-        for name in self.settings:
-            if name != "seed":
-                raise unknown("key of objective counting", name, ("name", "seed"))
-        learn_bins(counter(self.players), dataset, processor, self.settings.get("seed", 0))
+        learn_bins(counter(self.players), dataset, processor, self.settings["seed"])
 
     @torch.no_grad()
     def fit(self, dataset: Any, processor: Any, total: Callable[[Tensor], Tensor]) -> dict[str, float]:
@@ -101,25 +101,26 @@ class Discriminative(Contrastive):
     (`words`, see `hfmm.nn.word_vectors`); `seed` of the bins of colors.
     """
 
+    defaults = {**Contrastive.defaults, "start": "counts", "examples": 2000, "words": {}, "seed": 0}
+
+    def check(self) -> None:
+        """Refuse a start that there is not."""
+        super().check()
+        if self.settings["start"] not in STARTS:
+            raise unknown("start of objective discriminative", str(self.settings["start"]), STARTS)
+
     def prepare(self, dataset: Any, processor: Any) -> None:
         """Find bins and word vectors, and the weights to start from.
 
         Raises:
-            UsageError: An unknown setting, or a model that does not count.
+            UsageError: The model does not count.
         """
-        known = ("start", "examples", "words", "cache", "seed")
-        for name in self.settings:
-            if name not in known:
-                raise unknown("key of objective discriminative", name, (*known, "name"))
-        model, start = counter(self.players), self.settings.get("start", "counts")
-        learn_bins(model, dataset, processor, self.settings.get("seed", 0))
+        model = counter(self.players)
+        learn_bins(model, dataset, processor, self.settings["seed"])
         if model.config.text_features == "word_vectors":
-            words = self.settings.get("words", {})
-            model.set_words(vectors_of_captions(dataset, processor, model.config.word_size, words))
-        if start == "counts":
-            examples = dataset.select(range(min(len(dataset), self.settings.get("examples", 2000))))
+            model.set_words(vectors_of_captions(dataset, processor, model.config.word_size, self.settings["words"]))
+        if self.settings["start"] == "counts":
+            examples = dataset.select(range(min(len(dataset), self.settings["examples"])))
             Counting(self.players).fit(examples, processor, lambda value: value)
-        elif start == "zero":
-            torch.nn.init.zeros_(model.theta.weight)
         else:
-            raise unknown("start of objective discriminative", str(start), ("zero", "counts"))
+            torch.nn.init.zeros_(model.theta.weight)

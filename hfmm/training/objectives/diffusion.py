@@ -1,7 +1,7 @@
 """Diffusion models: what was mixed into a picture is predicted at a random level of noise."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from accelerate.utils import extract_model_from_parallel
@@ -19,14 +19,11 @@ class Diffusion(Objective):
     latents of an autoencoder are first brought to a standard deviation of 1.
     """
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """Of the model's `forward`."""
-        return {name: value for name, value in self.settings.items() if name != "measure_scale"}
+    defaults: ClassVar[Mapping[str, Any]] = {"condition_dropout": 0.0, "measure_scale": False}
 
     def prepare(self, dataset: Any, processor: Any) -> None:
         """Measure the scale of latents where that is asked for."""
-        if self.settings.get("measure_scale", False):
+        if self.settings["measure_scale"]:
             model: Any = extract_model_from_parallel(self.players["model"])
             pictures = [dataset[row]["image"] for row in range(min(MEASURED, len(dataset)))]
             model.measure_scale(processor(images=pictures, return_tensors="pt")["pixel_values"].to(model.device))
@@ -34,7 +31,8 @@ class Diffusion(Objective):
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the summed loss over the batch's pictures."""
         conditions = {name: batch[name] for name in CONDITIONS if name in batch}
-        yield self._turn(batch, generator=context.generator, **conditions, **self.options)
+        conditions["condition_dropout"] = self.settings["condition_dropout"]
+        yield self._turn(batch, generator=context.generator, **conditions)
 
     def _turn(self, batch: Mapping[str, Any], **given: Any) -> Turn:
         """The summed loss of the model, with its parts."""
@@ -47,6 +45,8 @@ class Diffusion(Objective):
 class FirstStage(Diffusion):
     """Train the autoencoder whose latents a diffusion model will learn; `kl_weight` is a setting."""
 
+    defaults = {"kl_weight": 1e-6, "measure_scale": False}
+
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the summed loss over the batch's pictures."""
-        yield self._turn(batch, first_stage=True, **self.options)
+        yield self._turn(batch, first_stage=True, kl_weight=self.settings["kl_weight"])

@@ -21,11 +21,13 @@ class Instruction(Objective):
     Logits are computed of what is learned alone. Unless `packed` is false, a batch is computed without its padding.
     """
 
+    defaults = {"packed": True}
+
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
         """One turn: the summed loss over the batch's learned tokens."""
         inputs = with_pictures({name: value for name, value in batch.items() if name not in ("example_ids", "labels")})
         wanted = pad(batch["labels"][:, 1:], (0, 1), value=IGNORED)  # B T, what each token is to predict
-        packed = self.settings.get("packed", True)
+        packed = self.settings["packed"]
         if packed:
             inputs, wanted = pack(inputs, wanted)  # 1 N
         own: Any = context.unwrap(self.players["model"])

@@ -22,17 +22,17 @@ from torch.nn.functional import one_hot
 from hfmm import data
 from hfmm.data.examples import Examples, Selection
 from hfmm.data.hierarchy import heads, pooled_vectors, read_hierarchy, read_vectors
-from hfmm.errors import UsageError, unknown
+from hfmm.errors import UsageError
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 from hfmm.training.objectives.words import vectors_of_captions
 
-SETTINGS = ("vectors", "words", "corpus", "label_texts", "hierarchy")
 CAPTIONS, RANDOM, ONE_HOT = "captions", "random", "one_hot"
 
 
 class LabelVectors(Objective):
     """Minimize the loss of the model's `forward` among labels whose vectors are found before the first step."""
 
+    defaults = {"vectors": CAPTIONS, "words": {}, "corpus": None, "label_texts": {}, "hierarchy": None}
     numbers: Tensor  # (classes of the data,), of each the number that the model has for it, -1 for none
 
     def prepare(self, dataset: Any, processor: Any) -> None:
@@ -42,12 +42,9 @@ class LabelVectors(Objective):
         of the model's.
 
         Raises:
-            UsageError: An unknown setting, or a label with pictures that has no vector.
+            UsageError: A label with pictures has no vector.
             DataError: A folder cannot be read.
         """
-        for name in self.settings:
-            if name not in SETTINGS:
-                raise unknown("key of objective label_vectors", name, (*SETTINGS, "name"))
         model: Any = extract_model_from_parallel(self.players["model"])
         names, unseen = list(dataset.label_names), dataset.unseen_labels
         vectors = self._label_vectors(model, processor, dataset, names)  # labels D
@@ -60,7 +57,7 @@ class LabelVectors(Objective):
         self.numbers[known] = torch.arange(len(known))
         chosen = [names[number] for number in known]
         model.set_labels(chosen, vectors[known])
-        keeps = self.settings.get("vectors") == ONE_HOT  # a classifier misses what it has no output for
+        keeps = self.settings["vectors"] == ONE_HOT  # a classifier misses what it has no output for
         model.config.unseen_labels = [name for name in unseen if keeps or name in chosen]
         model.config.label_parents = self._hierarchy(names if keeps else chosen)
 
@@ -74,7 +71,7 @@ class LabelVectors(Objective):
 
     def _label_vectors(self, model: Any, processor: Any, dataset: Examples, names: Sequence[str]) -> Tensor:
         """Of each label its vector, or zeros. -> (labels, D)."""
-        source, width = self.settings.get("vectors", CAPTIONS), model.config.word_size
+        source, width = self.settings["vectors"], model.config.word_size
         if source == RANDOM:
             return torch.randn(len(names), width, generator=torch.Generator().manual_seed(0))
         if source == ONE_HOT:
@@ -86,11 +83,11 @@ class LabelVectors(Objective):
             vectors = torch.zeros(len(names), width)
             vectors[seen] = one_hot(torch.arange(len(seen)), width).float()
             return vectors
-        texts = [self.settings.get("label_texts", {}).get(name, name) for name in names]
+        texts = [self.settings["label_texts"].get(name, name) for name in names]
         if source == CAPTIONS:
-            corpus = self.settings.get("corpus")
+            corpus = self.settings["corpus"]
             told = data.load(corpus["name"], **corpus.get("options", {})) if corpus else whole(dataset)
-            model.set_words(vectors_of_captions(told, processor, width, self.settings.get("words", {})))
+            model.set_words(vectors_of_captions(told, processor, width, self.settings["words"]))
             ids = processor(text=texts, padding=True, return_tensors="pt")["input_ids"].to(model.device)
             found: Tensor = model.get_text_features(ids).pooler_output.cpu()
             return found
@@ -104,7 +101,7 @@ class LabelVectors(Objective):
 
     def _hierarchy(self, names: Sequence[str]) -> dict[str, list[str]] | None:
         """Of each node the nodes above it."""
-        where = self.settings.get("hierarchy")
+        where = self.settings["hierarchy"]
         if where in (None, "heads"):
             return heads(names) if where else None
         return read_hierarchy(where).parents_of(names)

@@ -6,12 +6,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from hfmm.errors import UsageError, unknown
+from hfmm.errors import UsageError
 from hfmm.nn.masking import OVERLAP, mask_regions, mask_words
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 
 UNALIGNED = 0.5  # of the pairs get another pair's text
-SETTINGS = ("overlap",)
 
 
 class Detects(Protocol):
@@ -29,16 +28,14 @@ class MaskedMultimodal(Objective):
     """
 
     head = "AutoModelForPreTraining"
+    defaults = {"overlap": OVERLAP}
 
     def prepare(self, dataset: Any, processor: Any) -> None:
         """Note which words may be masked, and by what.
 
         Raises:
-            UsageError: An unknown setting, or a tokenizer without a mask.
+            UsageError: The tokenizer has no mask.
         """
-        for name in self.settings:
-            if name not in SETTINGS:
-                raise unknown("key of objective masked_multimodal", name, (*SETTINGS, "name"))
         tokenizer = processor.tokenizer
         if tokenizer.mask_token_id is None:
             raise UsageError("the tokenizer has no mask: masked_multimodal needs one")
@@ -77,5 +74,5 @@ class MaskedMultimodal(Objective):
         """Regions, and which of them are to be predicted and which are hidden."""
         is_region = (regions["visual_attention_mask"] == 1) & aligned[:, None]  # B N
         boxes = regions["visual_locations"][..., :4]
-        asked, hidden = mask_regions(boxes, is_region, self.settings.get("overlap", OVERLAP))
+        asked, hidden = mask_regions(boxes, is_region, self.settings["overlap"])
         return {**regions, "masked_regions": asked, "hidden_regions": hidden}

@@ -20,8 +20,6 @@ from hfmm.nn.contrastive import matching_loss
 from hfmm.nn.pairs import ScoresAllPairs, rows_of, spread
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 
-SETTINGS = ("near", "others")
-
 
 class PairMatching(Objective):
     """Tell the text of a picture from others, and the picture of a text; equal texts are wrong for neither picture.
@@ -30,15 +28,16 @@ class PairMatching(Objective):
     without with its square.
     """
 
-    def prepare(self, dataset: Any, processor: Any) -> None:
-        """Note the words that all texts have.
+    defaults = {"near": 0, "others": 0}
 
-        Raises:
-            UsageError: A setting that there is not, or no number.
-        """
-        counts = [self.settings.get(name, 0) for name in SETTINGS]
-        if self.settings.keys() - {*SETTINGS} or any(not isinstance(count, int) or count < 0 for count in counts):
-            raise UsageError(f"objective {dict(self.settings)}: pair_matching takes `near` and `others`, or nothing")
+    def check(self) -> None:
+        """Refuse what is no number of texts."""
+        for name, count in self.settings.items():
+            if not isinstance(count, int) or count < 0:
+                raise UsageError(f"objective.{name} is {count}: a number of texts, 0 or more")
+
+    def prepare(self, dataset: Any, processor: Any) -> None:
+        """Note the words that all texts have."""
         self.special = torch.tensor(processor.tokenizer.all_special_ids)
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:
@@ -55,7 +54,7 @@ class PairMatching(Objective):
         count = len(input_ids)
         own = torch.eye(count, dtype=torch.bool, device=input_ids.device)
         same = (input_ids[:, None] == input_ids).all(2) & ~own
-        near, others = (self.settings.get(name, 0) for name in SETTINGS)
+        near, others = (self.settings[name] for name in ("near", "others"))
         if not near and not others:
             return ~same
         likeness = self._likeness(input_ids).masked_fill(own | same, -1)  # B B

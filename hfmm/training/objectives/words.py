@@ -8,7 +8,7 @@ from accelerate.utils import extract_model_from_parallel
 from torch import Tensor
 
 from hfmm.data.examples import Examples
-from hfmm.errors import DataError, unknown
+from hfmm.errors import DataError
 from hfmm.nn.caption_processing import SPECIAL_WORDS
 from hfmm.nn.word_vectors import learn_word_vectors
 from hfmm.training.objectives.contrastive import Contrastive
@@ -42,16 +42,13 @@ class WordPairs(Contrastive):
     Settings: `words`, `window`, `shift` and `power` of [`vectors_of_captions`]; `cache`, as `contrastive` has it.
     """
 
+    defaults = {**Contrastive.defaults, "words": {}}
+
     def prepare(self, dataset: Any, processor: Any) -> None:
         """Give the model the vectors of words.
 
         Raises:
-            UsageError: An unknown setting.
             DataError: There are no captions.
         """
-        for name in self.settings:
-            if name not in ("words", "cache"):
-                raise unknown("key of objective word_pairs", name, ("name", "words", "cache"))
         model: Any = extract_model_from_parallel(self.players["model"])
-        words = self.settings.get("words", {})
-        model.set_words(vectors_of_captions(dataset, processor, model.config.word_size, words))
+        model.set_words(vectors_of_captions(dataset, processor, model.config.word_size, self.settings["words"]))

@@ -261,6 +261,11 @@ def test_the_decoder_of_words_is_their_embedding():
     assert pretrained.masked.text_decoder.weight is pretrained.vilbert.embeddings.word_embeddings.weight
 
 
+def test_its_small_detector_is_that_of_faster_rcnn():  # whose weights it can then take
+    own = factory.create_config("vilbert", "tiny_detected").vision_config.to_diff_dict()
+    assert own == factory.create_config("faster_rcnn").to_diff_dict()
+
+
 def test_the_small_model_is_small():
     assert isinstance(hfmm.create_model("vilbert"), VilbertForImageAndTextRetrieval)
     assert hfmm.create_model("vilbert").num_parameters() < 1_500_000

@@ -41,3 +41,10 @@ def test_llava_1_5_is_upstreams_class():
         published = LlavaForConditionalGeneration(create_config("llava_1_5", "paper"))
     assert published.model.multi_modal_projector.linear_1.weight.shape == (4096, 1024)
     assert sum(value.numel() for value in published.parameters()) == 7_063_427_072
+
+
+def test_its_small_parts_are_those_of_the_small_llava():  # so that both can begin with the same runs
+    ours, theirs = create_config("llava_1_5"), create_config("llava")
+    assert ours.vision_config.to_diff_dict() == theirs.vision_config.to_diff_dict()
+    assert ours.text_config.to_diff_dict() == theirs.text_config.to_diff_dict()
+    assert (ours.projector_hidden_act, theirs.projector_type) == ("gelu", "linear")

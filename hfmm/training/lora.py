@@ -97,6 +97,8 @@ def adapt(model: nn.Module, section: LoraSection, base: str | None) -> Any | Non
         return None
     from peft import LoraConfig, get_peft_model  # takes seconds to import
 
+    from hfmm.training.adapted import AdaptedLinear
+
     whole = sorted({_path(model, word) for word in (*_whole(section.targets), *section.also_train)})
     chosen = [name for name in layers(model, section.targets) if not any(_inside(name, path) for path in whole)]
     if not chosen:
@@ -110,6 +112,8 @@ def adapt(model: nn.Module, section: LoraSection, base: str | None) -> Any | Non
         target_modules=pattern_of(chosen, model),
         modules_to_save=whole or None,
     )
+    if all(type(model.get_submodule(name)) in KINDS for name in chosen):  # PEFT has its own for quantized layers
+        settings._register_custom_module({nn.Linear: AdaptedLinear})
     return get_peft_model(model, settings)  # type: ignore[arg-type]
 
 

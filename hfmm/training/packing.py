@@ -119,8 +119,8 @@ def attend_packed(
     Returns:
         (1, N, H, D), and no weights.
     """
-    copies = query.shape[1] // key.shape[1]
-    tokens = [states[0].transpose(0, 1) for states in (query, key, value)]  # N heads D
+    copies = query.shape[1] // key.shape[1]  # turned by sines in fp32, queries and keys are wider than values in bf16
+    tokens = [states[0].transpose(0, 1).to(value.dtype) for states in (query, key, value)]  # N heads D
     mixed = []
     for grid in packing.grids:
         rows = [states.index_select(0, grid.flatten()).unflatten(0, grid.shape) for states in tokens]  # b t heads D

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def create_data() -> tuple[Any, list[dict[str, Any]]]:
     from hfmm.nn.chat_processing import chat_processor
 
     draw = np.random.default_rng(0)
-    words = [f"w{number}" for number in range(500)]
+    words = ["".join(letters) for letters in product("abcdefgh", repeat=3)]  # each one token
     half = (0.5, 0.5, 0.5)
     processor = chat_processor(
         words, image_size=SIDE, patch_size=PATCH, image_mean=half, image_std=half, template="v1", system="",

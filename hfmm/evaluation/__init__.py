@@ -152,7 +152,7 @@ def evaluate(
         data: Any data set; the one it was trained on by default.
         split: Of the data.
         limit: At most so many examples, the first ones.
-        metrics: Names; the task's own by default.
+        metrics: Names; the task's own by default, of a generator of pictures also those of its recipe.
         device: As torch names it.
         columns: Names of the data's columns, `{"image": "photo"}`.
         generation: Arguments of `generate`, over the model's own; of a generator of pictures those of
@@ -187,6 +187,7 @@ def evaluate(
             generation={**planned.get("generation", {}), **generation},
             network=_network(where, features, planned.get("features"), device),
             training_pictures=training,
+            planned=planned.get("metrics", ()),
             own=None if own is None else _first(own, limit),
         )
         said |= {"features": Path(features).name} if features else {}

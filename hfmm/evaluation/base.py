@@ -20,6 +20,7 @@ class Asked:
         training: Texts of the training data, for novelty.
         network: The classifier that looks at samples of a generator.
         training_pictures: What a generator was trained on, as far as it can be read.
+        planned: Metrics that the recipe of a generator names, scored beside its own where none are asked for.
         own: Pictures of the same kind that it has not seen, where it is asked about others.
     """
 
@@ -29,6 +30,7 @@ class Asked:
     training: Sequence[str] = ()
     network: Loaded | None = None
     training_pictures: Examples | None = None
+    planned: Sequence[str] = ()
     own: Examples | None = None
 
 

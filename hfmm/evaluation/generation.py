@@ -106,10 +106,12 @@ def _by_likelihood(
 
 
 def _own(model: Any, asked: Asked) -> tuple[str, ...]:
-    """The metrics of a generator that nobody chose."""
+    """The metrics of a generator that nobody chose: those that it has, and those that its recipe names."""
     if isinstance(model, Likely):
-        return (LIKELIHOOD,)
-    return ("generation", "memorization") if asked.training_pictures is not None else ("generation",)
+        own: tuple[str, ...] = (LIKELIHOOD,)
+    else:
+        own = ("generation", "memorization") if asked.training_pictures is not None else ("generation",)
+    return tuple(dict.fromkeys((*own, *asked.planned)))
 
 
 def draw(model: Any, count: int = SHOWN, seed: int = SEED) -> list[Image.Image]:

@@ -146,10 +146,11 @@ def test_evaluate_draws_and_looks_as_the_recipe_of_the_run_says(tmp_path, finish
     arguments = {"max_steps": 1, "batch_size": 8, "device": "cpu", "quiet": True}
     hfmm.train("vae", output_dir=tmp_path, overrides=planned, **arguments)
     assert not (tmp_path / "features").exists()
-    row = hfmm.evaluate(tmp_path, limit=20, metrics=["generation"])[-1]
-    assert "frechet_lenet5" in row["metrics"]
-    asked = generation | {"features": finished / "features"}
-    assert hfmm.evaluate(tmp_path, limit=20, metrics=["generation"], generation=asked)[-1]["metrics"] == row["metrics"]
+    row = hfmm.evaluate(tmp_path, limit=20)[-1]
+    assert {"nats", "frechet_lenet5"} <= row["metrics"].keys()
+    asked = {"metrics": ["likelihood", "generation"], "generation": generation | {"features": finished / "features"}}
+    assert hfmm.evaluate(tmp_path, limit=20, **asked)[-1]["metrics"] == row["metrics"]
+    assert "nats" not in hfmm.evaluate(tmp_path, limit=20, metrics=["generation"])[-1]["metrics"]
 
 
 def test_a_run_tells_other_pictures_from_its_own_kind(finished):

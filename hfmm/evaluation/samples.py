@@ -6,6 +6,7 @@ them: samples are judged no better than it sees.
 Axes: N samples or pictures, D features, K classes, P pixels.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any, NamedTuple
@@ -66,6 +67,9 @@ def draw_samples(model: Any, asked: Asked) -> tuple[list[Image.Image], list[int]
 
     Returns:
         This process's samples, and how many are in each of its batches.
+
+    Raises:
+        UsageError: An option that the model does not have.
     """
     options = dict(asked.generation)
     total = options.pop("num_images", SAMPLES)
@@ -76,7 +80,13 @@ def draw_samples(model: Any, asked: Asked) -> tuple[list[Image.Image], list[int]
     samples: list[Image.Image] = []
     for number in range(index, len(sizes), count):
         generator = torch.Generator().manual_seed(number)
-        samples += pictures_of(model.generate_images(sizes[number], generator=generator, **options))
+        try:
+            images = model.generate_images(sizes[number], generator=generator, **options)
+        except TypeError as error:
+            if unasked := re.search("unexpected keyword argument '(.+)'", str(error)):
+                raise UsageError(f"{type(model).__name__} draws without '{unasked[1]}': leave it out") from error
+            raise
+        samples += pictures_of(images)
     model.train(was_training)
     return samples, sizes[index::count]
 

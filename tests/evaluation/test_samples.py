@@ -103,6 +103,8 @@ def test_what_is_lacking_is_named(digits, real, network):
         score(real, digits)
     with pytest.raises(UsageError, match="the training pictures, which cannot be read"):
         score(real, digits, ["memorization"])
+    with pytest.raises(UsageError, match="VaeModel draws without 'steps': leave it out"):
+        samples.draw_samples(hfmm.create_model("vae"), Asked(generation={"num_images": 2, "steps": 2}))
     with pytest.raises(UsageError, match="Stub has no likelihood: it is scored by its samples"):
         score(real, digits, ["likelihood"])
     drawer = Loaded(hfmm.create_model("vae"), processor(), find("vae"), "runs/vae")

@@ -171,12 +171,12 @@ def evaluate(
     loaded = load(where, device)
     known = trained_on if name == trained_on.get("name") else {}
     columns = columns or known.get("columns") or None
-    options = {**known.get("options", {}), **recipe["evaluation"]["options"]} if known else {}
+    planned = recipe["evaluation"] if known else {}
+    options = {**known.get("options", {}), **planned.get("options", {})}
     examples = _first(sources.load(name, split=split, columns=columns, **options), limit)
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
     generation = dict(generation or {})
     said = {**options, **generation}
-    planned = recipe["evaluation"] if known else {}
     training = _data_of(trained_on)
     asked = Asked(metrics, generation, training=_seen(training))
     if task in (GENERATES, DRAWS_TEXTS):

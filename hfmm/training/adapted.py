@@ -24,7 +24,7 @@ class AdaptedLinear(Linear):
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """(..., I) -> (..., O)."""
         adapter = self._lone_adapter()
-        if adapter is None or args or kwargs:
+        if adapter is None or x.ndim < 2 or args or kwargs:
             found: Tensor = super().forward(x, *args, **kwargs)
             return found
         base, kind = self._base(), x.device.type
@@ -37,7 +37,9 @@ class AdaptedLinear(Linear):
     def _lone_adapter(self) -> str | None:
         """The name of the one adapter to add, where there is nothing to compute but Eq. 3 over a frozen weight."""
         base, names = self._base(), self.active_adapters
-        if type(base) is not nn.Linear or base.weight.requires_grad or base.weight.ndim != 2:  # sharded ones have 1
+        if type(base) is not nn.Linear or base.weight.ndim != 2:  # sharded ones have 1
+            return None
+        if any(parameter.requires_grad for parameter in base.parameters()):
             return None
         if self.disable_adapters or self.merged or len(names) != 1 or names[0] not in self.lora_A:
             return None
@@ -49,9 +51,12 @@ class AdaptedLinear(Linear):
         return cast(nn.Linear, self.base_layer)
 
     def _converted(self, weight: Tensor, dtype: torch.dtype) -> Tensor:
-        """A frozen weight in the type of the products, kept until it changes."""
-        if weight.dtype == dtype:
-            return weight
+        """A frozen weight in the type of the products, kept until it changes.
+
+        Not kept among several processes: they may hold a part of the weights each, to save the room.
+        """
+        if weight.dtype == dtype or (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return weight.detach().to(dtype)
         of = (weight.data_ptr(), weight._version, dtype)
         if self.converted is None or self.converted[0] != of:
             self.converted = of, weight.detach().to(dtype)

@@ -100,6 +100,16 @@ def test_what_is_more_than_the_equation_is_left_to_peft(pieces, settings):
         assert torch.equal(one, other)
 
 
+def test_a_bias_that_learns_and_a_single_vector_are_left_to_peft(pieces):
+    model = adapted(own=True)
+    vector = inputs()[0, 0].detach()
+    torch.testing.assert_close(model(vector), adapted(own=False)(vector))
+    model[0].base_layer.bias.requires_grad_()
+    model(inputs()).sum().backward()
+    assert model[0].base_layer.bias.grad is not None
+    assert not pieces
+
+
 def test_dropout_ends_with_training(pieces):
     model = adapted(own=True, lora_dropout=0.5).eval()
     torch.testing.assert_close(model(inputs()), adapted(own=False, lora_dropout=0.5).eval()(inputs()))

@@ -77,7 +77,9 @@ def test_every_objective_refuses_settings_that_it_does_not_have(name):
         ("pair_matching", {"others": "many"}, "others is many"),
         ("adversarial", {"loss": "wasserstein"}, "unknown objective.loss 'wasserstein'"),
         ("adversarial", {"discriminator_steps": 0}, "at least 1 is needed"),
+        ("adversarial", {"discriminator_steps": "two"}, "discriminator_steps is two: at least 1 is needed"),
         ("adversarial", {"gradient_penalty": -1}, "gradient_penalty is -1: it is 0 or more"),
+        ("adversarial", {"gradient_penalty": "some"}, "gradient_penalty is some: it is 0 or more"),
     ],
 )
 def test_values_that_are_none_are_refused(name, settings, message):

@@ -27,9 +27,9 @@ class Adversarial(Objective):
         loss, steps, penalty = (self.settings[name] for name in ("loss", "discriminator_steps", "gradient_penalty"))
         if loss not in LOSSES:
             raise unknown("objective.loss", loss, LOSSES)
-        if steps < 1:
+        if not isinstance(steps, int) or steps < 1:
             raise UsageError(f"objective.discriminator_steps is {steps}: at least 1 is needed")
-        if penalty < 0:
+        if not isinstance(penalty, int | float) or penalty < 0:
             raise UsageError(f"objective.gradient_penalty is {penalty}: it is 0 or more")
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:

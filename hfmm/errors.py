@@ -22,6 +22,10 @@ class DataError(HfmmError):
     exit_code = 3
 
 
+class SplitError(DataError):
+    """A split that the data set does not have."""
+
+
 class ResourceError(HfmmError):
     """Out of memory or disk."""
 

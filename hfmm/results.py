@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from statistics import fmean, stdev
@@ -33,9 +33,21 @@ def read_results(run: Path) -> list[dict[str, Any]]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
+def by_command(verb: str, options: Mapping[str, Any], recipe: str = "default") -> str:
+    """How a row was obtained: the command, the recipe trained by, and what was not its default."""
+    details = ", ".join(f"{key}={value}" for key, value in options.items())
+    trained = f", recipe {recipe}" if recipe != "default" else ""
+    return f"hfmm {verb}{trained}{f' ({details})' if details else ''}"
+
+
+def of_training(row: Mapping[str, Any]) -> bool:
+    """Whether training noted a row, of the split that it was watched by."""
+    return str(row["how"]).startswith("hfmm train")
+
+
 def steps_of(run: Path) -> int | None:
     """After how many steps the weights of a run, or of a checkpoint, were taken, as training noted it."""
-    noted = next((row["steps"] for row in read_results(run) if row["how"] == "hfmm train"), None)
+    noted = next((row["steps"] for row in read_results(run) if of_training(row)), None)
     path = run / STATE_VALUES
     return json.loads(path.read_text(encoding="utf-8"))["progress"]["step"] if path.exists() else noted
 

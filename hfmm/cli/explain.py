@@ -19,7 +19,9 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--split", help="of the data; test by default")
     parser.add_argument("--limit", type=int, help=f"how many pictures to map, {MAPPED} by default")
     parser.add_argument("--output", required=True, help="a .png, .gif, .html or .json file")
-    parser.add_argument("--text", action="append", help="what the picture might show, several times: for retrieval")
+    parser.add_argument(
+        "--text", action="append", help="what the picture might show, what is asked, or what to draw; several times"
+    )
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
     parser.add_argument("--device", default="cpu")
     given = parser.parse(words)

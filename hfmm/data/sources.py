@@ -20,7 +20,7 @@ from hfmm.data.local import FILE_KINDS, LocalSource, Source
 from hfmm.data.mapped import MappedExamples
 from hfmm.data.splits import canonical_split, in_order
 from hfmm.data.tables import Table
-from hfmm.errors import DataError, UsageError, unknown
+from hfmm.errors import DataError, SplitError, UsageError, unknown
 
 BUILT_IN = ("scenes", "digits")
 CLASSES = "classes.json"  # of a folder with masks: names of the classes, in order
@@ -125,7 +125,7 @@ def examples_of(
 ) -> MappedExamples:
     """The examples of one split of an opened source, unchecked."""
     if split not in source.splits:
-        raise DataError(f"{spec} has no split '{split}': it has {', '.join(source.splits)}")
+        raise SplitError(f"{spec} has no split '{split}': it has {', '.join(source.splits)}")
     table = source.table(split)
     if not len(table):
         raise DataError(f"{spec} {split} holds no rows")

@@ -32,7 +32,7 @@ from hfmm.evaluation import (
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.loading import Loaded, load
 from hfmm.metrics import lower_is_better
-from hfmm.results import add_result, steps_of, with_reported
+from hfmm.results import add_result, by_command, steps_of, with_reported
 
 __all__ = ["Asked", "Outcome", "chosen", "evaluate", "score_model"]
 
@@ -198,7 +198,7 @@ def evaluate(
         "split": split,
         "examples": len(outcome.examples),
         "metrics": outcome.scores,
-        "how": described(said, recipe.get("name", "default")),
+        "how": by_command("evaluate", said, recipe.get("name", "default")),
     }
     return noted(where, loaded.row.name, recipe, found)
 
@@ -236,10 +236,3 @@ def _task(row: Row, examples: Examples, metrics: Sequence[str]) -> str:
         return RETRIEVAL
     only_classes = "label" in examples.features and "captions" not in examples.features
     return NAMING if NAMING in row.tasks and (only_classes or "classification" in metrics) else row.tasks[0]
-
-
-def described(options: Mapping[str, Any], recipe: str = "default") -> str:
-    """How a row of `results.json` was obtained: the command, the recipe trained by, and what was not its default."""
-    details = ", ".join(f"{key}={value}" for key, value in options.items())
-    trained = f", recipe {recipe}" if recipe != "default" else ""
-    return f"hfmm evaluate{trained}{f' ({details})' if details else ''}"

@@ -16,10 +16,11 @@ from hfmm import metrics
 from hfmm.data.images import decode
 from hfmm.data.open_questions import OpenQuestion, find_pictures, read_open_questions, rows_of
 from hfmm.errors import DataError, UsageError
-from hfmm.evaluation import described, noted, run_recipe
+from hfmm.evaluation import noted, run_recipe
 from hfmm.explanation.dialogue import Talk, reply
 from hfmm.files import write_atomically
 from hfmm.loading import Loaded, load
+from hfmm.results import by_command
 
 ANSWERS, REVIEWS = "answers.jsonl", "reviews.jsonl"
 MOST_TOKENS = 512  # of an answer, and of a review
@@ -220,7 +221,7 @@ def evaluate_judged(
         "split": "test",
         "examples": len(questions),
         "metrics": _judged(where, questions, judge, answers, pictures, device),
-        "how": described({"judge": Path(judge).name}, recipe.get("name", "default")),
+        "how": by_command("evaluate", {"judge": Path(judge).name}, recipe.get("name", "default")),
     }
     return noted(where, recipe.get("architecture") or load(where, device).row.name, recipe, found)
 

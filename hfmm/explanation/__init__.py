@@ -67,8 +67,8 @@ def explain(
         if task not in WITH_CODES:
             raise UsageError(f"{loaded.row.name} has no codes of pictures to map: its task is {task}")
         return explain_collection(loaded.model, loaded.processor, data, **options)
-    if "texts" in options and task not in (RETRIEVAL, ANSWERING, CONVERSING):
-        raise UsageError(f"{loaded.row.name} chooses among no texts: its task is {task}")
+    if "texts" in options and task not in WITH_TEXTS:
+        raise UsageError(f"{loaded.row.name} takes no texts: its task is {task}")
     if task not in EXPLAINERS:
         raise UsageError(f"{loaded.row.name} has no explanation")
     return EXPLAINERS[task](loaded.model, loaded.processor, as_picture(image), **options)  # type: ignore[arg-type]
@@ -77,6 +77,7 @@ def explain(
 RETRIEVAL, ANSWERING = "image-text-retrieval", "visual-question-answering"
 CONVERSING = "image-text-to-text"
 GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
+WITH_TEXTS = (RETRIEVAL, ANSWERING, CONVERSING, DRAWS_TEXTS)
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
     "face-verification": explain_face,
     "image-captioning": explain_caption,

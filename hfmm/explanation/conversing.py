@@ -21,7 +21,7 @@ from hfmm.explanation.rollout import attention_rollout, eager
 
 COLUMNS = 6
 LONGEST = 64  # tokens of an answer
-ANSWERED = 16  # tokens of it that are shown, at most
+ANSWERED = 23  # tokens of it that are shown, at most
 
 
 def explain_dialogue(
@@ -53,7 +53,7 @@ def explain_dialogue(
         settings = {"max_new_tokens": LONGEST, "do_sample": False, **generation}
         (answer,) = reply(model, processor, [Talk(messages, [image])], **settings)
         messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-        turns.append({"question": text, "answer": answer, **_looked(model, processor, messages, image)})
+        turns.append({"question": text, "answer": answer, **_looked(model, processor, messages, answer, image)})
     picture = seen_by(processor, image)
     lit, words = [picture], [""]
     for turn in turns:
@@ -65,14 +65,13 @@ def explain_dialogue(
 
 
 @torch.inference_mode()
-def _looked(model: Any, processor: Any, messages: list[dict[str, Any]], image: Image.Image) -> dict[str, Any]:
-    """Where the model looked for each token of the last answer, the tokens that end it left out."""
+def _looked(
+    model: Any, processor: Any, messages: list[dict[str, Any]], answer: str, image: Image.Image
+) -> dict[str, Any]:
+    """Where the model looked for each token of the last answer, the first ones of a long one."""
     made = encode(processor, messages, [image], "of this conversation")
-    ids, end = made["input_ids"], _end_of_answer(processor, made["labels"], made["input_ids"])
-    start = end
-    while start > 0 and made["labels"][start - 1] >= 0:
-        start -= 1
-    start = max(start, end - ANSWERED)
+    ids, (start, end) = made["input_ids"], _place_of(answer, processor, made["labels"], made["input_ids"])
+    end = min(end, start + ANSWERED)
     inputs = {name: value.to(model.device) for name, value in made["pictures"].items()}
     with eager(model):
         output = model(input_ids=torch.tensor([ids], device=model.device), output_attentions=True, **inputs)
@@ -84,14 +83,14 @@ def _looked(model: Any, processor: Any, messages: list[dict[str, Any]], image: I
     return {"words": words, "attention": _squares(maps).round(6).tolist(), "on_picture": shares}
 
 
-def _end_of_answer(processor: Any, labels: Sequence[int], ids: Sequence[int]) -> int:
-    """The place after the last token of the last answer that is not special and not blank."""
-    special = set(processor.tokenizer.all_special_ids)
-    return 1 + max(
-        place
-        for place, (label, token) in enumerate(zip(labels, ids, strict=True))
-        if label >= 0 and token not in special and processor.tokenizer.decode([token]).strip()
-    )
+def _place_of(answer: str, processor: Any, labels: Sequence[int], ids: Sequence[int]) -> tuple[int, int]:
+    """Where the tokens of the last answer begin, and where they end, before those that end it."""
+    after = max(place for place, label in enumerate(labels) if label >= 0) + 1
+    start = after
+    while start > 0 and labels[start - 1] >= 0:
+        start -= 1
+    ends = (end for end in range(start + 1, after) if processor.tokenizer.decode(ids[start:end]).strip() == answer)
+    return start, next(ends, after)
 
 
 def _squares(maps: NDArray[np.float32]) -> NDArray[np.float32]:

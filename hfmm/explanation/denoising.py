@@ -32,7 +32,7 @@ class Denoises(Protocol):
 
 
 def explain_denoising(
-    model: Any, processor: Any, image: Image.Image, prompts: Sequence[str] = (), guidance_scale: float = 3.0
+    model: Any, processor: Any, image: Image.Image, texts: Sequence[str] = (), guidance_scale: float = 3.0
 ) -> Explanation:
     """Show a picture with more and more noise, what the model sees in each, and new pictures coming out of noise.
 
@@ -40,7 +40,7 @@ def explain_denoising(
         model: As [`Denoises`].
         processor: Its image processor.
         image: Any picture.
-        prompts: Texts to draw, of a model that draws texts; empty ones by default.
+        texts: What to draw, of a model that draws texts; empty ones by default.
         guidance_scale: Of these.
 
     Returns:
@@ -53,17 +53,17 @@ def explain_denoising(
     with torch.inference_mode():
         pixel_values = processor(images=[image], return_tensors="pt")["pixel_values"].to(model.device)
         noisy, guesses = model.forward_strip(pixel_values, levels, torch.Generator().manual_seed(0))
-        options = {"prompts": list(prompts), "guidance_scale": guidance_scale} if prompts else {}
-        count, seeded = len(prompts) or DRAWN, torch.Generator().manual_seed(0)
+        options = {"prompts": list(texts), "guidance_scale": guidance_scale} if texts else {}
+        count, seeded = len(texts) or DRAWN, torch.Generator().manual_seed(0)
         drawn = list(model.reverse_strip(count, seeded, num_inference_steps=STEPS, **options))  # STEPS + 1 of B C H W
     error = (guesses - (pixel_values / 2 + 0.5)).square().mean((1, 2, 3))
     shown = torch.linspace(0, len(drawn) - 1, COLUMNS).round().long().tolist()
     rows = [noisy, guesses, *(torch.stack([drawn[step][row] for step in shown]) for row in range(count))]
     said = [f"t = {level}" for level in levels.tolist()] + ["what it sees", *[""] * (COLUMNS - 1)]
-    for text in prompts or [""] * count:
+    for text in texts or [""] * count:
         said += [text or f"step {shown[0]}", *(f"step {step}" for step in shown[1:])]
     sheet = panels([picture for row in rows for picture in pictures_of(row)], said, columns=COLUMNS, side=SIDE)
-    frames = [panels(pictures_of(images), prompts or [""] * count, count, SIDE) for images in drawn]
+    frames = [panels(pictures_of(images), texts or [""] * count, count, SIDE) for images in drawn]
     ratio = (kept / (1 - kept))[levels]
     data = {"levels": levels.tolist(), "signal_to_noise": ratio.tolist(), "error": error.tolist()}
     half = int((kept < 0.5).nonzero()[0])

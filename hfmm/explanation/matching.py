@@ -4,7 +4,7 @@ Axes: B pictures, K classes, M templates, D width.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,26 +21,16 @@ from hfmm.explanation.classification import LIKELIEST, bars
 from hfmm.explanation.drawing import INK, MARGIN, PAPER, font, wrap
 from hfmm.explanation.media import enlarged
 from hfmm.explanation.overlay import seen_by
+from hfmm.explanation.two_towers import EmbedsTexts, embed_pictures, embed_texts
 from hfmm.explanation.word_lights import with_lights
 from hfmm.nn.contrastive import temperatures
 from hfmm.nn.pairs import looks_at_pairs, score_all_pairs
 
 PAIRS = 8  # of a matrix, at most
-PAIRS_AT_ONCE = 100
+PAIRS_AT_ONCE, TEXTS_AT_ONCE = 100, 256
 SCALE = 100.0  # of cosines, where a model has learned none
 CELL, TEXT_WIDTH = 72, 300  # pixels
 COLD, WARM = (247, 249, 252), (44, 108, 176)
-
-
-@runtime_checkable
-class EmbedsTexts(Protocol):
-    """A model whose two towers meet in one space, as upstream's CLIPModel."""
-
-    def get_image_features(self, pixel_values: Tensor) -> Any:
-        """(B, C, H, W) to an output whose `pooler_output` is (B, D)."""
-
-    def get_text_features(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
-        """(B, L), (B, L) to an output whose `pooler_output` is (B, D)."""
 
 
 class ZeroShotClassifier:
@@ -71,13 +61,13 @@ class ZeroShotClassifier:
         learned = temperatures(model)  # type: ignore[arg-type]
         self.scale = float(learned[0].detach().exp()) if learned else SCALE
         sentences = [template.format(label) for label in labels for template in templates]
-        embeds = embed_texts(model, processor, sentences).unflatten(0, (len(labels), len(templates)))  # K M D
+        embeds = _text_directions(model, processor, sentences).unflatten(0, (len(labels), len(templates)))  # K M D
         self.weights = normalize(embeds.mean(1), dim=-1)  # K D
 
     @torch.inference_mode()
     def logits(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Cosines times `scale`. B pictures -> (B, K), on the CPU."""
-        return self.scale * embed_pictures(self.model, self.processor, pictures) @ self.weights.T
+        return self.scale * _picture_directions(self.model, self.processor, pictures) @ self.weights.T
 
 
 def _check(labels: Sequence[str], templates: Sequence[str]) -> None:
@@ -91,36 +81,15 @@ def _check(labels: Sequence[str], templates: Sequence[str]) -> None:
         raise UsageError("no templates: give one at least, such as 'a photo of a {}.'")
 
 
-@torch.inference_mode()
-def embed_texts(model: Any, processor: Any, texts: Sequence[str], batch_size: int = 256) -> Tensor:
-    """Texts by their directions. N of them -> (N, D), unit length, on the CPU.
-
-    Raises:
-        UsageError: A text is longer than the model takes.
-    """
-    longest = processor.tokenizer.model_max_length
-    rows = []
-    for start in range(0, len(texts), batch_size):
-        batch = list(texts[start : start + batch_size])
-        # a saved tokenizer remembers that training cut texts: without a length it is quiet about cutting none
-        inputs = processor(text=batch, padding=True, max_length=None, return_tensors="pt")
-        mask = inputs["attention_mask"]
-        if mask.shape[1] > longest:
-            text = texts[start + int(mask.sum(1).argmax())]
-            raise UsageError(
-                f"'{text:.40}...' has {mask.shape[1]} tokens, and the model takes {longest}: shorten the text"
-            )
-        found = model.get_text_features(inputs["input_ids"].to(model.device), mask.to(model.device))
-        rows.append(normalize(found.pooler_output.float(), dim=-1).cpu())
-    return torch.cat(rows)
+def _text_directions(model: Any, processor: Any, texts: Sequence[str]) -> Tensor:
+    """(N, D), unit length, on the CPU."""
+    parts = (texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE))
+    return normalize(torch.cat([embed_texts(model, processor, part) for part in parts]), dim=-1)
 
 
-@torch.inference_mode()
-def embed_pictures(model: Any, processor: Any, pictures: Sequence[Image.Image]) -> Tensor:
-    """Pictures by their directions. B of them -> (B, D), unit length, on the CPU."""
-    pixel_values = processor(images=list(pictures), return_tensors="pt")["pixel_values"]
-    found = model.get_image_features(pixel_values.to(model.device, model.dtype))
-    return normalize(found.pooler_output.float(), dim=-1).cpu()
+def _picture_directions(model: Any, processor: Any, pictures: Sequence[Image.Image]) -> Tensor:
+    """(B, D), unit length, on the CPU."""
+    return normalize(embed_pictures(model, processor, pictures), dim=-1)
 
 
 @torch.inference_mode()
@@ -197,7 +166,7 @@ def cosine_matrix(model: Any, processor: Any, pictures: Sequence[Image.Image], t
     """
     if not isinstance(model, EmbedsTexts):
         raise UsageError(f"{type(model).__name__} embeds no texts: there are no cosines to show")
-    cosines = (embed_texts(model, processor, texts) @ embed_pictures(model, processor, pictures).T).numpy()
+    cosines = (_text_directions(model, processor, texts) @ _picture_directions(model, processor, pictures).T).numpy()
     return _table(cosines, pictures, texts, "cosines")
 
 

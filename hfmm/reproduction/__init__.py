@@ -13,7 +13,7 @@ from hfmm.factory import ready_row
 from hfmm.files import write_atomically
 from hfmm.hub import cards
 from hfmm.reproduction import captioning, pictures
-from hfmm.results import read_results, write_results
+from hfmm.results import by_command, of_training, read_results, write_results
 from hfmm.training.flags import default_directory, recipe_of, usual_recipe
 from hfmm.training.journal import talk
 from hfmm.training.recipe import Recipe
@@ -70,7 +70,7 @@ def reproduce(
         run = train(name, folder / f"seed-{seed}", recipe, data=data, seed=seed, quiet=quiet, **arguments)
         runs.append(run.output_dir)
         _score(run.output_dir, row, settings, limit, quiet)
-    rows = [measured for run in runs for measured in read_results(run) if measured["how"] != "hfmm train"]
+    rows = [measured for run in runs for measured in read_results(run) if not of_training(measured)]
     write_results(folder, rows)
     cards.write_run_card(row, folder, folder)
     write_atomically(folder / "recipe.yaml", settings.to_yaml())
@@ -88,7 +88,7 @@ def _score(run: Path, row: Row, settings: Recipe, limit: int | None, quiet: bool
         whole = len(sources.load(name, split=split, columns=settings.data.columns or None, **options))
         count = whole if limit is None else min(limit, whole)
         for generation in GENERATION.get(row.tasks[0], ({},)):
-            how = evaluation.described({**options, **generation}, settings.name)
+            how = by_command("evaluate", {**options, **generation}, settings.name)
             if (split, count, how) not in there:
                 talk(f"scoring {run} on {split}: {how}", quiet)
                 evaluation.evaluate(run, split=split, limit=limit, generation=generation)

@@ -39,7 +39,7 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
     if loaded.row.tasks[0] == CONVERSING:
         options = [{"texts": questions_of(spoken(test).peek(row))} for row in rows]
     if loaded.row.tasks[0] == DRAWS_TEXTS:
-        options = [{"prompts": test.peek(row)["captions"][:1]} for row in rows]
+        options = [{"texts": test.peek(row)["captions"][:1]} for row in rows]
     shown = [
         explain(loaded.model, loaded.processor, test[row]["image"], **asked)
         for row, asked in zip(rows, options, strict=True)

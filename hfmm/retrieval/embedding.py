@@ -19,13 +19,12 @@ from transformers import PreTrainedModel
 
 from hfmm.errors import UsageError
 from hfmm.explanation.codes import extract_codes
-from hfmm.explanation.matching import EmbedsTexts
+from hfmm.explanation.two_towers import EmbedsTexts, embed_pictures, embed_texts
 from hfmm.nn.pairs import looks_at_pairs
 
 BATCH_SIZE = 100
 COSINE, OWN = "cosine", "own"
 UNIT = 1e-2  # how far a length may be from one
-UNLIMITED = 10**9  # and more is what tokenizers call a length that has no limit
 
 
 @runtime_checkable
@@ -66,16 +65,12 @@ class Embedder:
         if not isinstance(self.model, ScoresEmbeddings) or is_cosine(self.model, self.width, has_length):
             self.kind = COSINE
 
-    @torch.inference_mode()
     def pictures(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Embed a batch of pictures. B of them -> (B, D), on the CPU, in fp32."""
         if not self.takes_texts:
             return self._finished(extract_codes(self.model, self.processor, pictures, len(pictures)))
-        pixel_values = self.processor(images=list(pictures), return_tensors="pt")["pixel_values"]
-        found = self.model.get_image_features(pixel_values=pixel_values.to(self.model.device, self.model.dtype))
-        return self._finished(found.pooler_output)
+        return self._finished(embed_pictures(self.model, self.processor, pictures))
 
-    @torch.inference_mode()
     def texts(self, texts: Sequence[str], cut: bool = False) -> Tensor:
         """Embed a batch of texts. B of them -> (B, D), on the CPU, in fp32.
 
@@ -88,31 +83,7 @@ class Embedder:
         """
         if not self.takes_texts:
             raise UsageError(f"{type(self.model).__name__} embeds pictures, and no texts")
-        if not cut:
-            self._check_lengths(texts)
-        limit = {"truncation": True, "max_length": self.longest} if cut and self.longest else {}
-        inputs = self.processor(text=list(texts), padding=True, return_tensors="pt", **limit).to(self.model.device)
-        found = self.model.get_text_features(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-        return self._finished(found.pooler_output)
-
-    @property
-    def longest(self) -> int | None:
-        """How many tokens of a text the model takes, None without a limit."""
-        told = self.model.config.get_text_config().to_dict().get("max_position_embeddings")
-        known = [told] if told else []
-        if self.processor.tokenizer.model_max_length < UNLIMITED:
-            known.append(self.processor.tokenizer.model_max_length)
-        return min(known, default=None)
-
-    def _check_lengths(self, texts: Sequence[str]) -> None:
-        if self.longest is None:
-            return
-        for text in texts:
-            length = self.processor(text=[text], return_tensors="pt")["input_ids"].shape[1]
-            if length > self.longest:
-                raise UsageError(
-                    f"'{text:.40}...' has {length} tokens, and the model takes {self.longest}: shorten the text"
-                )
+        return self._finished(embed_texts(self.model, self.processor, texts, cut))
 
     def fingerprint(self) -> Tensor:
         """What the model makes of a picture that is always the same, and of two letters, by which it is known. (.,)."""

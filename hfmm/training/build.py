@@ -24,9 +24,9 @@ from hfmm.data.questions import Answered
 from hfmm.data.splits import without_classes
 from hfmm.data.tasks import collator_of, material_of
 from hfmm.device import set_attention, set_matrix_precision, set_threads
-from hfmm.errors import UsageError, unknown
+from hfmm.errors import SplitError, UsageError, unknown
 from hfmm.loading import Loaded, load
-from hfmm.training import lora, objectives, towers
+from hfmm.training import lora, objectives, processes, towers
 from hfmm.training.joined import follow, join, own_template
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective
@@ -84,7 +84,7 @@ def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerat
     """Devices, processes and precision.
 
     Raises:
-        UsageError: Players ask for different precisions, or the device is not there.
+        UsageError: Players ask for different precisions, the device is not there, or the launcher asks for what is not.
     """
     precisions = {player.precision for player in recipe.players.values()}
     if len(precisions) > 1:
@@ -92,6 +92,8 @@ def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerat
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: no GPU is visible here; --device cpu runs without one")
     _check_trackers(recipe.logging.trackers)
+    processes.is_asked()  # before accelerate sees it
+    processes.leave_at_exit()
     AcceleratorState._reset_state()  # accelerate remembers the precision of an earlier run of this process
     return Accelerator(
         cpu=device == "cpu",
@@ -156,7 +158,7 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     adapters = lora.adapt(model, recipe.lora, recipe.init_from)
     _place(model, recipe, accelerator.device)
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
-    players = _players(recipe, model, accelerator.prepare_model)
+    players = _players(recipe, model, processes.wrapper(accelerator, kind, recipe))
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
@@ -179,10 +181,18 @@ def task_of(recipe: Recipe, row: Row) -> str:
 
 
 def _held_out(recipe: Recipe) -> Examples:
-    """The first `evaluation.size` examples of the evaluation's split."""
+    """The first `evaluation.size` examples of the evaluation's split.
+
+    Raises:
+        SplitError: There is no such split.
+    """
     section = recipe.evaluation
     columns = recipe.data.columns or None
-    examples = data.load(recipe.data.name, split=section.split, columns=columns, **recipe.scored_options)
+    try:
+        examples = data.load(recipe.data.name, split=section.split, columns=columns, **recipe.scored_options)
+    except SplitError as error:
+        parts = "data.split=train[:90%] evaluation.split=train[90%:]"
+        raise SplitError(f"{error}; keep a part of training for scores: {parts}") from None
     return examples.select(range(min(section.size, len(examples))))
 
 

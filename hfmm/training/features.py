@@ -14,7 +14,7 @@ from hfmm.evaluation.generation import Likely
 from hfmm.evaluation.samples import BY_NETWORK
 from hfmm.factory import module_class, ready_row
 from hfmm.loading import Loaded, load
-from hfmm.results import read_results
+from hfmm.results import of_training, read_results
 from hfmm.training.build import task_of
 from hfmm.training.flags import usual_recipe
 from hfmm.training.recipe import Recipe
@@ -56,7 +56,7 @@ def train_beside(settings: Recipe, run: Path, train: Callable[..., Any], acceler
     same = {"data.options": section.options, "data.columns": section.columns, "data.workers": section.workers}
     train(name, run / FEATURES, usual_recipe(name, section.name), data=section.name, overrides=same)
     least = settings.evaluation.features_top_1
-    found = next(row["metrics"]["top_1"] for row in read_results(run / FEATURES) if row["how"] == "hfmm train")
+    found = next(row["metrics"]["top_1"] for row in read_results(run / FEATURES) if of_training(row))
     if found < least:
         raise UsageError(f"the classifier in {run / FEATURES} reaches top_1 {found:.4f}, not {least}: {instead}")
 

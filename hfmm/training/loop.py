@@ -19,6 +19,7 @@ from torch import Tensor
 from hfmm.errors import DivergedError
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 from hfmm.training.optim import Player
+from hfmm.training.pieces import full
 
 Batch = Mapping[str, Any]
 
@@ -162,7 +163,7 @@ class Loop:
         largest = 0.0
         for player in movers:
             gradients = [parameter.grad for parameter in player.trained if parameter.grad is not None]
-            norm = float(torch.nn.utils.get_total_norm(gradients)) * scale
+            norm = float(full(torch.nn.utils.get_total_norm(gradients))) * scale
             if not norm < float("inf"):
                 raise self._diverged("gradient", norm, step)
             clip = player.section.clip

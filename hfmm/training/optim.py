@@ -1,6 +1,5 @@
-"""Optimizers, schedules and the moving average of weights: all of a player's state but its weights."""
+"""Optimizers and the moving average of weights: all of a player's state but its weights."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,41 +10,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hfmm.errors import UsageError
-from hfmm.training.recipe import PlayerSection
-
-OPTIMIZERS: dict[str, Callable[[list[nn.Parameter], PlayerSection], Optimizer]] = {
-    "adamw": lambda parameters, section: torch.optim.AdamW(
-        parameters, section.learning_rate, tuple(section.betas), weight_decay=section.weight_decay, fused=True  # type: ignore[arg-type]
-    ),
-    "adam": lambda parameters, section: torch.optim.Adam(
-        parameters, section.learning_rate, tuple(section.betas), weight_decay=section.weight_decay, fused=True  # type: ignore[arg-type]
-    ),
-    "sgd": lambda parameters, section: torch.optim.SGD(
-        parameters, section.learning_rate, section.momentum, weight_decay=section.weight_decay, fused=True
-    ),
-    "rmsprop": lambda parameters, section: torch.optim.RMSprop(
-        parameters, section.learning_rate, momentum=section.momentum, weight_decay=section.weight_decay
-    ),
-}  # fmt: skip
+from hfmm.training.learning import OPTIMIZERS, PlayerSection, learning_rate
+from hfmm.training.pieces import like
 
 
-def _constant_then_linear(progress: float, decay: float) -> float:
-    return min(1.0, (1.0 - progress) / decay) if decay > 0 else 1.0
-
-
-SCHEDULES: dict[str, Callable[[float, float], float]] = {  # of (share of max_steps done, `decay`)
-    "constant": lambda progress, decay: 1.0,
-    "linear": lambda progress, decay: 1.0 - progress,
-    "cosine": lambda progress, decay: 0.5 * (1.0 + math.cos(math.pi * progress)),
-    "warmup_constant_linear": _constant_then_linear,
-}
-
-
-def learning_rate(section: PlayerSection, step: int, max_steps: int) -> float:
-    """The learning rate of a step, a pure function, so that a resumed run needs no schedule state."""
-    progress = step / max_steps
-    warm = min(1.0, (step + 1) / (section.warmup * max_steps)) if section.warmup > 0 else 1.0
-    return section.learning_rate * warm * SCHEDULES[section.schedule](progress, section.decay)
+def optimizer_of(parameters: list[nn.Parameter], section: PlayerSection) -> Optimizer:
+    """The optimizer of a player's section over its parameters."""
+    name, taken, is_fused = OPTIMIZERS[section.optimizer]
+    settings = {setting: getattr(section, setting) for setting in taken}
+    if is_fused:
+        settings["fused"] = True
+    return getattr(torch.optim, name)(parameters, section.learning_rate, **settings)
 
 
 def freeze(module: nn.Module, patterns: list[str], player: str) -> None:
@@ -103,7 +78,7 @@ class MovingAverage:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` gave."""
         for name, average in zip(self.names, self.averages, strict=True):
-            average.copy_(state[name])
+            average.copy_(like(state[name], average))
 
 
 @dataclass
@@ -134,7 +109,7 @@ class Player:
         freeze(module, section.freeze, name)
         wrapped = wrap(module)
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        optimizer = OPTIMIZERS[section.optimizer](parameters, section)
+        optimizer = optimizer_of(parameters, section)
         average = MovingAverage(module, section.ema) if section.ema else None
         return cls(name, module, wrapped, section, optimizer, average)
 
@@ -166,7 +141,7 @@ class Player:
         for name, value in state.items():
             if name.startswith("optimizer."):
                 _, index, key = name.split(".", 2)
-                inner.setdefault(int(index), {})[key] = value
+                inner.setdefault(int(index), {})[key] = like(value, self.trained[int(index)])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": inner, "param_groups": groups})
         if self.average is not None:

@@ -3,8 +3,8 @@
 What follows a text cannot be seen from it, so rows padded on the right need no mask but the causal one. For attention
 alone the texts stand in such rows, those of like length together. Losses and gradients are those of padded batches.
 
-Axes: B texts, T their longest, N tokens of all, b texts of like length, t the longest of these, H heads, D width of a
-head.
+Axes: B texts, T their longest, N tokens of all, rounded, b texts of like length, t the longest of these, rounded, H
+heads, D width of a head.
 """
 
 from collections import defaultdict
@@ -18,6 +18,7 @@ from torch.nn import functional
 from transformers import PreTrainedConfig
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from hfmm.data.dialogues import IGNORED
 from hfmm.device import LONGEST_EAGER
 
 ATTENTION = "hfmm_packed"
@@ -49,30 +50,43 @@ def pack(inputs: Mapping[str, Any], wanted: Tensor) -> tuple[dict[str, Any], Ten
         wanted, (1, N).
     """
     is_token = inputs["attention_mask"].bool()  # B T
-    places = is_token.flatten().nonzero()[:, 0]  # N
+    places = is_token.flatten().nonzero()[:, 0]  # N, before it is rounded
+    spare = places[-1:].expand(rounded(len(places)) - len(places))
+    places = torch.cat([places, spare])  # N
     given = {name: value for name, value in inputs.items() if name != "attention_mask"}
     given["input_ids"] = inputs["input_ids"].flatten()[places][None]  # 1 N
     given["position_ids"] = (places % is_token.shape[1])[None]  # 1 N
-    given["packing"] = _packing(is_token.sum(1).tolist(), places.device)
-    return given, wanted.flatten()[places][None]  # 1 N
+    given["packing"] = _packing(is_token.sum(1).tolist(), len(places), places.device)
+    wanted = wanted.flatten()[places]  # N
+    wanted[len(wanted) - len(spare) :] = IGNORED
+    return given, wanted[None]
 
 
-def _packing(lengths: list[int], device: torch.device) -> Packing:
-    """Short rows for texts of these lengths, which stand one after another."""
+def rounded(count: int) -> int:
+    """The next number that six bits and zeros write: few different ones, at most a thirty-second larger.
+
+    Libraries of matrix products prepare, and keep, something for each size that they meet.
+    """
+    unit = 1 << max(0, count.bit_length() - 6)
+    return -(-count // unit) * unit
+
+
+def _packing(lengths: list[int], total: int, device: torch.device) -> Packing:
+    """Short rows for texts of these lengths, which stand one after another, with spare tokens up to `total` behind."""
     starts = [sum(lengths[:row]) for row in range(len(lengths))]
     alike: dict[int, list[int]] = defaultdict(list)
     for row, length in enumerate(lengths):
         alike[length // LIKE].append(row)
     grids: list[Tensor] = []
-    back = torch.empty(sum(lengths), dtype=torch.long)
+    back = torch.zeros(total, dtype=torch.long)  # of spare tokens, any
     before = 0
     for rows in alike.values():
-        longest = max(lengths[row] for row in rows)
+        longest = rounded(max(lengths[row] for row in rows))
         grid = torch.tensor([starts[row] for row in rows])[:, None] + torch.arange(longest)  # b t
         for number, row in enumerate(rows):
             first = before + number * longest
             back[starts[row] : starts[row] + lengths[row]] = torch.arange(first, first + lengths[row])
-        grids.append(grid.clamp(max=len(back) - 1).to(device))
+        grids.append(grid.clamp(max=total - 1).to(device))
         before += grid.numel()
     return Packing(tuple(grids), back.to(device))
 

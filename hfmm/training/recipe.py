@@ -10,6 +10,7 @@ import yaml
 
 from hfmm.data.augmentation import Augmentation
 from hfmm.errors import UsageError, unknown
+from hfmm.training.learning import OPTIMIZERS, PRECISIONS, SCHEDULES, PlayerSection
 from hfmm.training.typed import number, section
 
 
@@ -34,30 +35,6 @@ class DataSection:
     workers: int = 1
     remember: bool = False
     on_bad_example: str = "error"
-
-
-@dataclass(frozen=True)
-class PlayerSection:
-    """How one player learns.
-
-    `warmup` and `decay` are shares of `max_steps`: of the start, and of the end for `warmup_constant_linear`.
-    `freeze` holds regular expressions over parameter names. `precision` is fp32 or bf16. `channels_last` lays the
-    weights of convolutions out as pictures are, channels last: faster for most on CPUs and in bf16 on GPUs.
-    """
-
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    warmup: float = 0.0
-    decay: float = 0.35
-    clip: float | None = None
-    ema: float | None = None
-    precision: str = "fp32"
-    channels_last: bool = False
-    freeze: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -164,8 +141,6 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
 
 
 def _validate(recipe: Recipe) -> None:
-    from hfmm.training.optim import OPTIMIZERS, SCHEDULES
-
     at_least_one = {
         "max_steps": recipe.max_steps, "accumulation": recipe.accumulation, "data.batch_size": recipe.data.batch_size,
         "data.per_label": recipe.data.per_label,
@@ -178,7 +153,7 @@ def _validate(recipe: Recipe) -> None:
         for kind, word, known in (
             ("optimizer", player.optimizer, OPTIMIZERS),
             ("schedule", player.schedule, SCHEDULES),
-            ("precision", player.precision, ("fp32", "bf16")),
+            ("precision", player.precision, PRECISIONS),
         ):
             if word not in known:
                 raise unknown(f"{kind} of player {name}", word, known)

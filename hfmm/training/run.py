@@ -18,7 +18,7 @@ from hfmm.device import hardware
 from hfmm.errors import InterruptedRun, ResourceError
 from hfmm.factory import ready_row
 from hfmm.loading import Loaded, load
-from hfmm.results import add_result
+from hfmm.results import add_result, by_command
 from hfmm.training import features, pictures
 from hfmm.training.batches import loader
 from hfmm.training.build import Built, build, make_accelerator, task_of
@@ -27,10 +27,9 @@ from hfmm.training.journal import Journal, rewind, talk
 from hfmm.training.objectives.base import Fit
 from hfmm.training.optim import set_training
 from hfmm.training.parts import parts_table
+from hfmm.training.pieces import whole
 from hfmm.training.start import begun
-from hfmm.training.state import Progress, RunDirectory
-
-SETTLING = 0.5  # seconds
+from hfmm.training.state import Progress, RunDirectory, averaged
 
 
 @dataclass(frozen=True)
@@ -115,15 +114,7 @@ def train(
                 f"out of memory at batch size {settings.data.batch_size}: give a smaller --batch-size and "
                 "--gradient-accumulation for the same step"
             ) from error
-    if built.accelerator.is_main_process:
-        _note_scores(built, directory, progress)
-        directory.finish(built, progress)
-        pictures.loss_curve(directory.path, quiet)
-    built.accelerator.wait_for_everyone()
-    if built.accelerator.num_processes > 1:
-        # torch joins gloo's thread with the interpreter locked, and that thread needs the lock to let go of the barrier
-        time.sleep(SETTLING)
-    built.accelerator.end_training()
+    _finish(built, directory, progress, quiet)
     talk(f"finished {directory.path} ({progress.seconds:.0f} s of training)", quiet)
     return Run(directory.path, progress.scores)
 
@@ -152,8 +143,7 @@ def _advance(built: Built, directory: RunDirectory, progress: Progress, stop: li
             enough = recipe.evaluation.early_stopping is not None and progress.stale >= recipe.evaluation.patience
             interrupted = _any_process(built, bool(stop))
             if (every and step % every == 0) or improved or last or enough or interrupted:
-                if accelerator.is_main_process:
-                    directory.save(built, progress)
+                directory.save(built, progress)
                 accelerator.wait_for_everyone()
             if enough:
                 talk(
@@ -184,8 +174,7 @@ def _fit(built: Built, objective: Fit, directory: RunDirectory, progress: Progre
         progress.step, progress.seconds = recipe.max_steps, time.perf_counter() - started
         journal.log(progress.step, {"epoch": 1.0, **logs})
         _evaluate(built, directory, progress, journal, last=True)
-        if accelerator.is_main_process:
-            directory.save(built, progress)
+        directory.save(built, progress)
         accelerator.wait_for_everyone()
 
 
@@ -202,15 +191,9 @@ def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal
     section = built.recipe.evaluation
     if not (last or (section.every and progress.step % section.every == 0)):
         return False
-    averages = [player.average for player in built.players.values() if player.average is not None]
-    for average in averages:
-        average.swap()
-    try:
+    with averaged(built), whole(built.model):
         built.objective.before_scoring(built.examples, built.processor)
         outcome = _score(built)
-    finally:
-        for average in averages:
-            average.swap()
     set_training(built.model)
     progress.scores = outcome.scores
     journal.log(progress.step, {f"{section.split}/{name}": value for name, value in outcome.scores.items()})
@@ -226,6 +209,19 @@ def _evaluate(built: Built, directory: RunDirectory, progress: Progress, journal
     return False
 
 
+def _finish(built: Built, directory: RunDirectory, progress: Progress, quiet: bool) -> None:
+    """Put scores, weights and the picture of the losses in their places, and close the trackers."""
+    accelerator = built.accelerator
+    if accelerator.is_main_process:
+        _note_scores(built, directory, progress)
+    directory.finish(built, progress)
+    if accelerator.is_main_process:
+        pictures.loss_curve(directory.path, quiet)
+    accelerator.wait_for_everyone()
+    for tracker in accelerator.trackers:
+        tracker.finish()
+
+
 def _note_scores(built: Built, directory: RunDirectory, progress: Progress) -> None:
     """Put the scores of the kept weights into `results.json`."""
     recipe = built.recipe
@@ -234,7 +230,7 @@ def _note_scores(built: Built, directory: RunDirectory, progress: Progress) -> N
         "split": recipe.evaluation.split,
         "examples": len(built.held_out),
         "metrics": progress.best["scores"] if progress.best else progress.scores,
-        "how": "hfmm train",
+        "how": by_command("train", {}, recipe.name),
         "architecture": built.row.name,
         "preset": recipe.preset,
         "seed": recipe.seed,

@@ -23,10 +23,11 @@ from transformers import CLIPConfig, CLIPModel
 
 from hfmm.device import hardware, set_attention, set_matrix_precision
 from hfmm.training.build import make_accelerator
+from hfmm.training.learning import PlayerSection
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.contrastive import Contrastive
 from hfmm.training.optim import Player
-from hfmm.training.recipe import PlayerSection, Recipe
+from hfmm.training.recipe import Recipe
 
 BATCH, SIDE, PATCH, LENGTH, WORDS, WIDTH, LAYERS, HEADS = 64, 64, 8, 32, 1000, 256, 6, 4
 RATE = 1e-4

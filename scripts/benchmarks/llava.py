@@ -85,10 +85,11 @@ def ours(steps: int, device: str, contender: str) -> list[float]:
     from hfmm.device import set_attention, set_matrix_precision
     from hfmm.training import lora, towers
     from hfmm.training.build import make_accelerator
+    from hfmm.training.learning import PlayerSection
     from hfmm.training.loop import Loop
     from hfmm.training.objectives.instruction import Instruction
     from hfmm.training.optim import Player, set_training
-    from hfmm.training.recipe import LoraSection, PlayerSection, Recipe
+    from hfmm.training.recipe import LoraSection, Recipe
 
     processor, data = create_data()
     section = PlayerSection(learning_rate=RATE, precision="bf16")

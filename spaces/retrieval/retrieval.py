@@ -10,7 +10,8 @@ from serving import name_of, place
 from transformers import AutoModel, AutoProcessor
 
 from hfmm.errors import UsageError
-from hfmm.explanation.matching import EmbedsTexts, ZeroShotClassifier
+from hfmm.explanation.matching import ZeroShotClassifier
+from hfmm.explanation.two_towers import EmbedsTexts
 from hfmm.retrieval.embedding import Embedder
 from hfmm.retrieval.exact import best_of
 

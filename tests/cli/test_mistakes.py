@@ -87,6 +87,14 @@ def test_a_wrong_column(hfmm_says, folder):
     refused(done, 3, "sentence", "captions")
 
 
+def test_data_without_a_split_for_scores(hfmm_says, folder):
+    (folder / "validation.jsonl").unlink()
+    done = hfmm_says("train", NAME, "--data", folder, *SHORT)
+    refused(
+        done, 3, "has no split 'validation': it has train, test", "data.split=train[:90%] evaluation.split=train[90%:]"
+    )
+
+
 def test_a_line_that_is_not_json(hfmm_says, folder):
     rewrite(folder / "train.jsonl", 2, '{"image": ')
     refused(hfmm_says("train", NAME, "--data", folder, *SHORT), 3, "train.jsonl", "line 3")

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter, defaultdict
+from itertools import product
 
 import datasets
 import pytest
@@ -10,6 +11,7 @@ from hfmm.data import load
 from hfmm.data.doctor import diagnose
 from hfmm.data.scenes import Scenes, dialogue, parse, questions, vocabulary, world
 from hfmm.data.scenes.grammar import PLACES
+from hfmm.errors import UsageError
 from tests.data.test_scenes_questions import derived_answer
 
 EVEN = (1, 1, 1, 1)  # the numbers of objects of the view
@@ -135,6 +137,64 @@ def test_every_kind_is_asked(said):
     kinds = Counter(kind for _, _, kind, _ in said)
     assert set(kinds) == set(dialogue.KINDS)
     assert min(kinds.values()) > 0.03 * len(said)
+
+
+@pytest.mark.parametrize("left_out", [["size_of_it"], [*dialogue.NAMING][:3], [*dialogue.REFERENCES, "existence"]])
+def test_kinds_that_are_left_out_are_never_asked(left_out):
+    kinds = {kind for _, _, kind, _ in read_turns("train", 500, without=left_out)}
+    assert kinds == {*dialogue.KINDS}.difference(left_out)
+    still = Scenes(size=1, fields=("dialogue",), objects=EVEN, without=left_out)[0]
+    assert still["dialogue"] == Scenes(size=1, view="dialogue", without=left_out)[0]["messages"]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "problem"),
+    [
+        (["size_of_it", "hue_of_it"], "'hue_of_it'"),
+        ("size_of_it", "must be a list of kinds"),
+        ([*dialogue.NAMING], "must leave one of color_at_place"),
+    ],
+)
+def test_kinds_that_cannot_be_left_out(left_out, problem):
+    with pytest.raises(UsageError, match=problem):
+        Scenes(view="dialogue", without=left_out)
+    with pytest.raises(UsageError, match="the view 'vqa' has none"):
+        Scenes(view="vqa", without=["count"])
+
+
+def test_questions_on_their_own_follow():
+    plain, longer = (Scenes(size=400, view="dialogue", further=most, without=["count"]) for most in (0, 3))
+    stills = Scenes(size=400, fields=("objects",), objects=EVEN)
+    added = Counter()
+    for before, after, still in zip(plain, longer, stills, strict=True):
+        first, turns = turns_of(before["messages"]), turns_of(after["messages"])
+        assert turns[: len(first)] == first
+        asked = [question for question, _ in turns[len(first) :]]
+        assert len(set(asked).difference(question for question, _ in first)) == len(asked) <= 3
+        for question, answer in turns[len(first) :]:
+            assert answer == derived_answer(question, still["objects"])
+        added.update(after["kinds"][len(first) :])
+    assert set(added) == {*questions.KINDS} - {"count"}
+    with pytest.raises(UsageError, match="'further' of scenes must be a whole number"):
+        Scenes(view="dialogue", further=0.5)
+
+
+def test_some_dialogues_end_with_a_description():
+    plain, described = (Scenes(size=400, view="dialogue", descriptions=share) for share in (0, 0.25))
+    stills = Scenes(size=400, fields=("captions",), objects=EVEN)
+    ends = Counter()
+    for before, after, still in zip(plain, described, stills, strict=True):
+        *turns, (question, answer) = turns_of(after["messages"])
+        if after["kinds"][-1] == "description":
+            assert turns == turns_of(before["messages"])
+            ends[question, still["captions"].index(answer)] += 1
+        else:
+            assert after["messages"] == before["messages"]
+    assert set(ends) == set(product(dialogue.DESCRIBE, (0, 1)))
+    assert 70 < ends.total() < 130
+    for share in (2, "often"):
+        with pytest.raises(UsageError, match="'descriptions' of scenes must be a number from 0 to 1"):
+            Scenes(view="dialogue", descriptions=share)
 
 
 def test_yes_is_as_frequent_as_no(said):

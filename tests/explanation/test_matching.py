@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 from torch.nn.functional import normalize
-from transformers import CLIPImageProcessorPil
+from transformers import CLIPImageProcessorPil, PreTrainedConfig
 
 import hfmm
 from hfmm.data.examples import ListExamples
@@ -16,11 +16,11 @@ from hfmm.errors import UsageError
 from hfmm.explanation.matching import (
     ZeroShotClassifier,
     cosine_matrix,
-    embed_texts,
     explain_match,
     explain_pairs,
     prediction_card,
 )
+from hfmm.explanation.two_towers import embed_texts
 from tests.testing import seeded
 
 LABELS = ["red star", "blue ring", "green heart"]
@@ -40,7 +40,7 @@ def pictures():
 class Channels(nn.Module):
     """A picture is its mean color; a text is the colors it names."""
 
-    device, dtype = torch.device("cpu"), torch.float32
+    device, dtype, config = torch.device("cpu"), torch.float32, PreTrainedConfig()
 
     def get_image_features(self, pixel_values):
         return SimpleNamespace(pooler_output=pixel_values.mean((2, 3)))
@@ -57,7 +57,7 @@ class Reader:
     do_resize = True
     image_processor = CLIPImageProcessorPil(size={"shortest_edge": 8}, crop_size=crop_size)
 
-    def __call__(self, images=None, text=None, padding=False, max_length=None, return_tensors="pt"):
+    def __call__(self, images=None, text=None, padding=False, truncation=False, max_length=None, return_tensors="pt"):
         if images is not None:
             pixels = [torch.tensor(list(image.tobytes())).view(*image.size, 3).permute(2, 0, 1) for image in images]
             return {"pixel_values": torch.stack(pixels) / 255}
@@ -97,7 +97,7 @@ def test_an_ensemble_is_the_normalized_mean_of_normalized_sentences(both):
     weights = ZeroShotClassifier(model, processor, LABELS, templates).weights
     torch.testing.assert_close(weights.norm(dim=-1), torch.ones(3))
     for label, weight in zip(LABELS, weights, strict=True):
-        embeds = embed_texts(model, processor, [template.format(label) for template in templates])
+        embeds = normalize(embed_texts(model, processor, [template.format(label) for template in templates]), dim=-1)
         torch.testing.assert_close(embeds.norm(dim=-1), torch.ones(9))
         torch.testing.assert_close(weight, normalize(embeds.mean(0), dim=-1), rtol=1e-4, atol=1e-5)
 

@@ -14,6 +14,7 @@ class Page:
 
     def __init__(self, browser, address, screen, ready="#picture input[type=file]"):
         self.browser, self.screen = browser, SCREENS[screen]
+        browser.get("about:blank")  # a page that is left while it still hears from the server says so
         browser.get_log("browser")  # what came before is not of this page
         browser.get(address)
         self.wait(lambda: self.all(ready))

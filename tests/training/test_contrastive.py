@@ -1,8 +1,5 @@
 """Contrastive training: one loss over all processes, cached gradients, and a temperature that is held."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from torch.nn.functional import normalize
 from hfmm.errors import UsageError
 from hfmm.training.objectives.base import StepContext
 from hfmm.training.objectives.contrastive import Contrastive, hold_temperature, pair_loss
+from tests.training.launching import launch
 from tests.training.pairs import STEP, clip, make_loop, one_step, pairs
 from tests.training.toys import part_of
 
@@ -37,11 +35,7 @@ def test_a_step_is_the_gradient_of_upstreams_loss():
 def test_two_processes_of_four_pairs_are_one_of_eight(cache, tmp_path):
     """Loss and gradient, that of the temperature included."""
     target = tmp_path / "found.safetensors"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    words = ["-m", "tests.training.pairs", str(target), str(cache)]
-    done = subprocess.run([*command, *words], env=environment, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-2000:]
+    launch("tests/training/pairs.py", target, cache)
     found = load_file(target)
     assert found["logit_scale"] != 0
     assert_same(found, one_step(make_loop(clip()), [pairs()]))

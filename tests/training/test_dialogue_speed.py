@@ -14,7 +14,7 @@ from hfmm.training import towers
 from hfmm.training.objectives.base import StepContext
 from hfmm.training.objectives.instruction import Instruction
 from hfmm.training.optim import set_training
-from hfmm.training.packing import LIKE, pack
+from hfmm.training.packing import LIKE, pack, rounded
 from tests.testing import seeded
 
 WORDS = ["red", "star", "where", "is", "it", "left", "what", "color"]
@@ -128,6 +128,17 @@ def test_packing_by_hand():
     assert grid[0].tolist() == [0, 1, 2]
     assert grid[1, 0] == 3
     assert grid.flatten()[given["packing"].back].tolist() == [0, 1, 2, 3]
+
+
+def test_there_are_few_sizes_of_packed_rows():
+    sizes = {rounded(count): count for count in range(1, 4097)}  # the largest of each
+    assert [size for size in sizes if size <= 64] == [*range(1, 65)]
+    assert len(sizes) == 64 + 6 * 32
+    assert all(sizes[size] == size for size in sizes)
+    ids = torch.arange(1, 102)[None]
+    given, wanted = pack({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, ids)
+    assert given["input_ids"].shape == given["position_ids"].shape == given["packing"].back[None].shape == (1, 102)
+    assert wanted[0].tolist() == [*range(1, 102), IGNORED]
 
 
 @pytest.mark.parametrize("layer", [-2, [-1, -2]])

@@ -1,6 +1,7 @@
 """Runs of latent diffusion: one stage after the other, drawings of texts, and adapters over what was trained."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_one_command_trains_the_stages_one_after_the_other(tmp_path, monkeypatch
 
     short = tmp_path / "short.yaml"
     text = recipe.shipped("latent_diffusion")["autoencoder"].read_text()
-    short.write_text(text.replace("max_steps: 1000", "max_steps: 1"))
+    short.write_text(re.sub(r"^max_steps: \d+$", "max_steps: 1", text, flags=re.MULTILINE))
     assert "max_steps: 1\n" in short.read_text()
     run = train(tmp_path / "run", overrides={"first": str(short)}).output_dir
     begun, done = load(run / "first").model, load(run).model
@@ -72,7 +73,7 @@ def test_texts_are_drawn_and_explained(finished, tmp_path):
     with pytest.raises(UsageError, match="give some with --text"):
         predict(str(finished), Wanted(output=tmp_path / "drawn"))
     picture = hfmm.load_data("scenes", split="test")[0]["image"]
-    explanation = hfmm.explain(finished, picture, prompts=TEXTS)
+    explanation = hfmm.explain(finished, picture, texts=TEXTS)
     assert len(explanation.frames) == 51
     assert len(explanation.data["error"]) == len(explanation.data["levels"])
 

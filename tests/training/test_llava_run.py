@@ -10,7 +10,6 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
-    CLIPVisionConfig,
     CLIPVisionModel,
     GPT2Config,
     GPT2LMHeadModel,
@@ -40,12 +39,7 @@ SHORT = {
 
 @pytest.fixture(scope="module")
 def tower(tmp_path_factory):
-    """A CLIP-type picture tower with its image processor."""
-    folder = tmp_path_factory.mktemp("tower")
-    torch.manual_seed(0)
-    CLIPVisionModel(CLIPVisionConfig(**{**tiny.TOWER, "model_type": "clip_vision_model"})).save_pretrained(folder)
-    tiny.processor().image_processor.save_pretrained(folder)
-    return str(folder)
+    return tiny.save_tower(tmp_path_factory.mktemp("tower"))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +82,7 @@ def test_alignment_moves_the_projector_alone(tower):
 
 
 def test_instruction_tuning_moves_all_but_the_tower(tower):
-    made = built("instruction", {"model": SMALL}, vision=tower)
+    made = built(overrides={"model": SMALL}, vision=tower)
     frozen = {name for name, value in made.model.named_parameters() if not value.requires_grad}
     assert frozen == {name for name, _ in made.model.named_parameters() if name.startswith("model.vision_tower.")}
     still = {name for name, _ in made.model.named_parameters()} - moved(made, 2)

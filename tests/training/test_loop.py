@@ -1,8 +1,5 @@
 """The loop: one step is the same step however it is spread, and what it refuses."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from torch.nn.functional import normalize
 
 from hfmm.errors import DivergedError
 from hfmm.training.loop import keyed_seed
+from tests.training.launching import launch
 from tests.training.toys import SGD, batches, contrastive_loss, make_loop, modules, part_of, weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,11 +38,7 @@ def test_accumulation_takes_the_step_of_the_whole_batch(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_processes_take_the_step_of_the_whole_batch(kind, tmp_path):
     target = tmp_path / "weights.safetensors"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    script = str(ROOT / "tests/training/two_processes.py")
-    done = subprocess.run([*command, script, kind, str(target)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    launch("tests/training/two_processes.py", kind, target)
     found = load_file(target)
     whole, losses = run(kind, 1)
     torch.testing.assert_close(found.pop("losses"), torch.tensor(losses), rtol=1e-5, atol=1e-6)

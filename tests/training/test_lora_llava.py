@@ -1,9 +1,6 @@
 """LLaVA with adapters: the language model's and the projector move, and they come back however they are loaded."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +16,7 @@ from hfmm.data.keyed import keyed_random
 from hfmm.training.journal import read_metrics
 from hfmm.training.state import RunDirectory
 from tests.testing import seeded
+from tests.training.launching import launch
 
 NAME, ADAPTERS = "llava", "adapter_model.safetensors"
 SMALL = {"evaluation.size": 1, "data.workers": 0, "logging.every": 1, "lora.rank": 2, "data.options.size": 6}
@@ -101,7 +99,7 @@ def test_continuing_in_the_middle_of_an_epoch_equals_never_stopping(base, adapte
 
 def test_the_vision_tower_gets_adapters_when_asked_though_the_recipe_freezes_it(base, tmp_path):
     given = {"batch_size": 2, "max_steps": 1, "device": "cpu", "quiet": True, "init_from": str(base)}
-    run = hfmm.train(NAME, tmp_path, recipe="instruction", lora_on=["vision"], overrides=SMALL, **given).output_dir
+    run = hfmm.train(NAME, tmp_path, lora_on=["vision"], overrides=SMALL, **given).output_dir
     learned = [
         value for name, value in load_file(run / ADAPTERS).items() if "vision_tower" in name and "lora_B" in name
     ]
@@ -122,13 +120,10 @@ def test_adapters_over_a_quantized_base_are_plain_adapters(base, adapted, tmp_pa
 def test_two_processes_take_the_same_steps_with_remembered_features(base, tmp_path):
     words = ["--recipe", "lora", "--init-from", str(base), "--device", "cpu", "--precision", "fp32", "--max-steps", "2"]
     words += ["--quiet", *(f"{key}={json.dumps(value)}" for key, value in SMALL.items())]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path)}
-    runs = {"two": ([*launch, "scripts/train.py"], "1"), "one": ([sys.executable, "scripts/train.py"], "2")}
-    for name, (start, size) in runs.items():
-        command = [*start, NAME, *words, "--batch-size", size, "--output-dir", str(tmp_path / name)]
-        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+    runs = {"two": (2, 1), "one": (1, 2)}  # processes, and examples of each
+    for name, (processes, size) in runs.items():
+        given = [NAME, *words, "--batch-size", size, "--output-dir", tmp_path / name]
+        launch("scripts/train.py", *given, processes=processes, XDG_CACHE_HOME=str(tmp_path))
     rows = [[row for row in read_metrics(tmp_path / name) if "loss" in row] for name in runs]
     for two, one in zip(*rows, strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)

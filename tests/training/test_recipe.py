@@ -4,8 +4,8 @@ import pytest
 
 from hfmm.errors import UsageError
 from hfmm.training.flags import default_directory, recipe_of, usual_recipe
-from hfmm.training.optim import learning_rate
-from hfmm.training.recipe import PlayerSection, from_dict, parse_override, resolve
+from hfmm.training.learning import PlayerSection, learning_rate
+from hfmm.training.recipe import from_dict, parse_override, resolve
 
 NAME = "show_attend_tell"
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 import hfmm
-from hfmm.errors import DivergedError, UsageError
+from hfmm.errors import DataError, DivergedError, UsageError
 from hfmm.training.journal import read_metrics
+from tests.training.launching import launch
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "show_attend_tell"
@@ -97,6 +98,13 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
         with pytest.raises(UsageError, match="is not empty and holds no run"):
             train(tmp_path, overwrite=overwrite)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_start_that_failed_is_no_run(tmp_path):
+    with pytest.raises(DataError, match="no data set"):
+        train(tmp_path / "run", data="no/such/folder")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.yaml"]
+    train(tmp_path / "run", steps=1)
 
 
 @pytest.mark.parametrize("overrides", [{}, {"players.model.ema": 0.9}, {"accumulation": 2, "data.workers": 1}])
@@ -251,19 +259,8 @@ def test_dry_run_writes_nothing(tmp_path, monkeypatch):
 
 def test_real_model_takes_the_same_step_on_two_processes(tmp_path):
     folder = tmp_path / "two"
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        str(ROOT / "scripts/train.py"),
-    ]
-    command += [NAME, "--device", "cpu", "--max-steps", "3", *WORDS, "--output-dir", str(folder), "--precision", "fp32"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    words = [NAME, "--device", "cpu", "--max-steps", "3", *WORDS, "--output-dir", folder, "--precision", "fp32"]
+    launch("scripts/train.py", *words)
     for name, settings in {
         "one": {"batch_size": 8},
         "accumulated": {"batch_size": 4, "gradient_accumulation": 2},

@@ -8,10 +8,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, softplus
 
+from hfmm.training.learning import PlayerSection
 from hfmm.training.loop import Loop
 from hfmm.training.objectives.base import Objective, StepContext, Turn
 from hfmm.training.optim import Player
-from hfmm.training.recipe import PlayerSection
 
 SGD = PlayerSection(optimizer="sgd", learning_rate=0.1)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from hfmm.data.examples import Example
 from hfmm.data.scenes import CLIP_VIEWS, questions, world
+from hfmm.data.scenes.dialogue import Manner
 from hfmm.data.scenes.drawn import Drawn, chosen_fields, frequencies, whole
 from hfmm.data.scenes.grammar import SHAPES
 from hfmm.data.scenes.still import ATTRIBUTE_NAMES, FIELDS, MASK_NAMES, PAIR_NAMES, Still
@@ -65,6 +66,9 @@ class Scenes(Drawn):
         fields: Of a still; image, captions and objects by default.
         captions: How many of a still's five captions; the first two name every object and its place.
         overlap: Objects may hide each other in part.
+        without: Kinds of questions that dialogues do not have, such as ["size_of_it"].
+        further: How many questions on their own may follow a dialogue.
+        descriptions: How often a dialogue ends with a description of the picture, a complete caption; from 0 to 1.
 
     Raises:
         UsageError: An argument is not one of these.
@@ -81,6 +85,9 @@ class Scenes(Drawn):
         fields: Sequence[str] | None = None,
         captions: int = 5,
         overlap: bool = False,
+        without: Sequence[str] = (),
+        further: int = 0,
+        descriptions: float = 0.0,
     ) -> None:
         if view in CLIP_VIEWS:
             raise UsageError(f"the view '{view}' of scenes has options of its own: hfmm.load_data('scenes:{view}')")
@@ -93,6 +100,10 @@ class Scenes(Drawn):
         if view in _EVEN_VIEWS:
             weights = tuple(float(weight > 0) for weight in weights)
         self.settings = world.Settings(split, weights, bool(overlap))
+        self.manner = Manner(without, further, descriptions).checked()
+        if any(self.manner) and view not in (*_EVEN_VIEWS, "stills"):
+            given = next(name for name, value in self.manner._asdict().items() if value)
+            raise UsageError(f"'{given}' is for dialogues about scenes, and the view '{view}' has none: leave it out")
         columns = _columns(view, fields)
         self.features = {column: kind for column, (kind, _) in columns.items()}
         self._getters = {column: attrgetter(path) for column, (_, path) in columns.items()}
@@ -112,7 +123,7 @@ class Scenes(Drawn):
         return world.sample(self.settings, world.stream(world.key_of(self.seed, self.split, row), "world"))
 
     def _still(self, scene: world.Scene, key: bytes) -> Still:
-        return Still(scene, key, self.picture_size, self.settings.overlap)
+        return Still(scene, key, self.picture_size, self.settings.overlap, self.manner)
 
     def _asked(self, row: int, key: bytes) -> Still:
         """A still with a question of the kind whose turn it is; numbers of objects are equally frequent in counts."""

@@ -5,14 +5,16 @@ topic, or ask of the others. What has been said already is not asked again, so t
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from hfmm.data.scenes import questions
+from hfmm.data.scenes.drawn import whole
 from hfmm.data.scenes.grammar import pick, relations_between
 from hfmm.data.scenes.questions import OPPOSITES, Draw, Object, Question, the, yes_or_no
+from hfmm.errors import UsageError, unknown
 
 NAMING = {
     "color_of_shape": ("shape", "color"),
@@ -20,6 +22,7 @@ NAMING = {
     "color_at_place": ("place", "color"),
     "place_of_object": ("shape", "color", "place"),
 }  # kinds of turns that name an object, and what is known of it afterwards
+_ALWAYS_NAMING = ("color_at_place", "shape_at_place", "place_of_object")  # possible whatever the scene
 OPENINGS = (*NAMING, "count", "existence")
 REFERENCES = {
     "color_of_it": ("color", "what color is it"),
@@ -28,6 +31,7 @@ REFERENCES = {
     "size_of_it": ("size", "is it large or small"),
 }  # kinds of turns that ask what is not yet known of the topic
 KINDS = (*OPENINGS, *REFERENCES, "neighbor_of_it", "relation_of_it", "count_of_others")
+DESCRIBE = ("describe the picture", "what is in the picture", "what do you see")
 _FEWEST, _MOST = 2, 5  # turns
 _NEW_TOPIC = 0.2  # how often, where objects are left that nobody has spoken of
 _AND = 0.3  # how often a reference begins so
@@ -38,20 +42,22 @@ def source(key: bytes) -> Draw:
     return Random(blake2b(key, digest_size=8, person=b"dialogue").digest()).random
 
 
-def converse(objects: Sequence[Object], draw: Draw) -> list[Question]:
+def converse(objects: Sequence[Object], draw: Draw, without: Collection[str] = ()) -> list[Question]:
     """Two to five turns about a scene, one or more of which refer to an earlier one.
 
     Args:
         objects: With shape, color, size and place; one to four.
         draw: Source of uniform numbers.
+        without: Kinds that are never asked; a talk about one object may then end after its first turn.
     """
-    talk = _Talk(objects, draw)
+    talk = _Talk(objects, draw, without)
     wanted = _FEWEST + int(draw() * (_MOST - _FEWEST + 1))
     turns = [talk.open()]
     if not talk.topic:
         turns.append(talk.name())
         wanted = max(wanted, len(turns) + 1)
-    turns.append(talk.refer())
+    if talk.references():
+        turns.append(talk.refer())
     while len(turns) < wanted:
         if talk.fresh and (draw() < _NEW_TOPIC or not talk.references()):
             turns.append(talk.name())
@@ -59,6 +65,64 @@ def converse(objects: Sequence[Object], draw: Draw) -> list[Question]:
             turns.append(talk.refer())
         else:
             break
+    return turns
+
+
+class Manner(NamedTuple):
+    """How one talks about scenes.
+
+    Attributes:
+        without: Kinds of questions that are never asked.
+        further: How many questions on their own follow the dialogue, less those asked already or not to be asked.
+        descriptions: How often the last turn is to describe the picture.
+    """
+
+    without: Collection[str] = ()
+    further: int = 0
+    descriptions: float = 0.0
+
+    def checked(self) -> "Manner":
+        """The same.
+
+        Raises:
+            UsageError: An unknown kind, none is left that names an object of any scene, or numbers that are none.
+        """
+        if isinstance(self.without, str) or not isinstance(self.without, Sequence):
+            raise UsageError(f"'without' of scenes must be a list of kinds of questions, not {self.without!r}")
+        for kind in self.without:
+            if kind not in (*KINDS, *questions.KINDS):
+                raise unknown("kind of question", kind, (*KINDS, *questions.KINDS))
+        if set(_ALWAYS_NAMING) <= set(self.without):
+            raise UsageError(f"'without' of scenes must leave one of {', '.join(_ALWAYS_NAMING)}: dialogues begin so")
+        whole("further", self.further, 0)
+        if not isinstance(self.descriptions, int | float) or not 0 <= self.descriptions <= 1:
+            raise UsageError(f"'descriptions' of scenes must be a number from 0 to 1, not {self.descriptions!r}")
+        return self
+
+
+PLAIN = Manner()
+
+
+def talk(objects: Sequence[Object], captions: Sequence[str], draw: Draw, manner: Manner) -> list[Question]:
+    """A dialogue about a scene with what is asked for to follow, the last turn's answer a caption.
+
+    Args:
+        objects: See [`converse`].
+        captions: Of the scene, each as likely. In reading order a place asks for its object; in any, what was said of
+            an object asks for the rest.
+        draw: Source of uniform numbers.
+        manner: How one talks.
+    """
+    turns = converse(objects, draw, manner.without)
+    said = {turn.question for turn in turns}
+    for _ in range(manner.further):
+        kind = pick(questions.KINDS, draw)
+        turn = questions.ask(kind, objects, draw)
+        if turn is not None and kind not in manner.without and turn.question not in said:
+            turns.append(turn)
+            said.add(turn.question)
+    if manner.descriptions and draw() < manner.descriptions:
+        turns.append(Question(pick(DESCRIBE, draw), pick(captions, draw), "description"))
     return turns
 
 
@@ -80,10 +144,11 @@ class _Talk:
         known: The attributes of the topic that have been said.
         fresh: Objects that nobody has spoken of.
         counted: Whether the number of objects has been asked for.
+        without: Kinds that are never asked.
     """
 
-    def __init__(self, objects: Sequence[Object], draw: Draw) -> None:
-        self.objects, self.draw = objects, draw
+    def __init__(self, objects: Sequence[Object], draw: Draw, without: Collection[str]) -> None:
+        self.objects, self.draw, self.without = objects, draw, without
         self.topic: Object | None = None
         self.known: set[str] = set()
         self.fresh = list(objects)
@@ -91,7 +156,7 @@ class _Talk:
 
     def open(self) -> Question:
         """The first turn, which names an object unless it is not there or there are several."""
-        kind = pick(OPENINGS, self.draw)
+        kind = pick(self._asked(OPENINGS), self.draw)
         if kind in NAMING:
             return self.name(kind)
         turn = questions.ask(kind, self.objects, self.draw)
@@ -111,11 +176,11 @@ class _Talk:
 
     def name(self, kind: str | None = None) -> Question:
         """A turn, of a kind or of any, that names an object nobody has spoken of."""
-        kind = kind or pick(tuple(NAMING), self.draw)
+        kind = kind or pick(self._asked(NAMING), self.draw)
         shapes = Counter(thing["shape"] for thing in self.objects)
         single = [thing for thing in self.fresh if shapes[thing["shape"]] == 1]
         if kind == "color_of_shape" and not single:
-            kind = "color_at_place"
+            kind = self._asked(_ALWAYS_NAMING)[0]
         thing = pick(single if kind == "color_of_shape" else self.fresh, self.draw)
         self._turn_to(thing, NAMING[kind])
         if kind == "place_of_object":
@@ -132,7 +197,7 @@ class _Talk:
             "relation_of_it": self.fresh,
             "count_of_others": not self.counted,
         }
-        return kinds + [kind for kind, true in possible.items() if true]
+        return self._asked(kinds + [kind for kind, true in possible.items() if true])
 
     def refer(self) -> Question:
         """A turn that says `it` or `other`."""
@@ -144,6 +209,9 @@ class _Talk:
         }
         question, answer = others[kind]() if kind in others else self._attribute(*REFERENCES[kind])
         return Question(f"and {question}" if self.draw() < _AND else question, answer, kind)
+
+    def _asked(self, kinds: Iterable[str]) -> list[str]:
+        return [kind for kind in kinds if kind not in self.without]
 
     def _turn_to(self, thing: Object, known: Sequence[str]) -> None:
         self.topic, self.known = thing, set(known)

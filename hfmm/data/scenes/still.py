@@ -35,14 +35,17 @@ class Still:
         key: Of the example's choices of words (see `world.key_of`).
         picture_size: Pixels a side.
         overlap: Whether objects may hide each other: boxes are then tight around what is seen.
+        manner: How one talks about it.
 
     Attributes:
         asked: The question of an example of the view `vqa`.
     """
 
-    def __init__(self, scene: world.Scene, key: bytes, picture_size: int, overlap: bool) -> None:
+    def __init__(
+        self, scene: world.Scene, key: bytes, picture_size: int, overlap: bool, manner: dialogue.Manner = dialogue.PLAIN
+    ) -> None:
         self.scene, self.key = scene, key
-        self.picture_size, self.overlap = picture_size, overlap
+        self.picture_size, self.overlap, self.manner = picture_size, overlap, manner
         self.asked: Question | None = None
         self.placed = render.place(scene, picture_size)
         self.order = render.back_to_front(scene)
@@ -102,7 +105,7 @@ class Still:
     @cached_property
     def turns(self) -> list[Question]:
         """The dialogue by questions with answer and kind."""
-        return dialogue.converse(self.objects, dialogue.source(self.key))
+        return dialogue.talk(self.objects, self.captions[:2], dialogue.source(self.key), self.manner)
 
     @cached_property
     def dialogue(self) -> list[dict[str, Any]]:

@@ -54,6 +54,7 @@ class Objective(ABC):
 
     Attributes:
         head: Auto class of the head that it trains, where that is not the one of the task.
+        shards: Whether it calls its player and nothing inside of it, so that weights may be in pieces over processes.
         defaults: What the recipe's `objective` section may say beside its name, and what holds where it does not.
         players: Trained modules by name, as the loop prepared them: call them.
         frozen: Modules that are only read.
@@ -64,6 +65,7 @@ class Objective(ABC):
     """
 
     head: ClassVar[str | None] = None
+    shards: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, Any]] = {}
 
     players: Mapping[str, nn.Module]

@@ -21,6 +21,7 @@ class Instruction(Objective):
     Logits are computed of what is learned alone. Unless `packed` is false, a batch is computed without its padding.
     """
 
+    shards = True
     defaults = {"packed": True}
 
     def turns(self, batch: Mapping[str, Any], context: StepContext) -> Iterator[Turn]:

@@ -2,6 +2,7 @@
 
 import torch
 from PIL import Image
+from transformers import CLIPVisionConfig, CLIPVisionModel
 
 import hfmm
 from hfmm.models.generalist.llava.configuration_llava import LlavaV1Config
@@ -42,6 +43,14 @@ def processor(template="v0", **settings):
     return chat_processor(
         WORDS, **{"image_size": SIDE, "patch_size": PATCH, "template": template, "system": "", **settings}
     )
+
+
+def save_tower(folder):
+    """A CLIP-type picture tower with its image processor."""
+    torch.manual_seed(0)
+    CLIPVisionModel(CLIPVisionConfig(**TOWER)).save_pretrained(folder)
+    processor().image_processor.save_pretrained(folder)
+    return str(folder)
 
 
 def model(reader=None, name="llava", seed=0, **overrides):

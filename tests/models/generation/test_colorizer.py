@@ -17,6 +17,7 @@ from hfmm.models.generation.colorizer.modeling_colorizer import (
     class_weights,
     smoothed,
     soft_encoding,
+    upsampled,
 )
 from hfmm.training.objectives.editing import Coloring
 from tests.testing import ModelTests, descend, seeded
@@ -205,6 +206,13 @@ def test_of_two_colors_regression_paints_the_middle_and_bins_the_likelier():
     torch.testing.assert_close(painted["bins"], orange, rtol=0, atol=0.05)
 
 
+def test_colors_lie_where_labels_are_taken():
+    colors = torch.randn(2, 2, 3, 5)
+    large = upsampled(colors, 4)  # 2 2 12 20
+    torch.testing.assert_close(large[..., ::4, ::4], colors)  # no halo beside what has a color
+    torch.testing.assert_close(large[..., 4, 2], colors[..., 1, :2].mean(-1))
+
+
 def test_doubt_is_the_entropy():
     logits = torch.zeros(1, 8, 2, 2)
     logits[..., 0, 0] = torch.tensor([100.0, *[0.0] * 7])
@@ -216,12 +224,10 @@ def test_doubt_is_the_entropy():
 
 
 def test_training_counts_colors_first():
-    processor = hfmm.create_processor("colorizer")
     model = hfmm.create_model("colorizer")
     red = Image.new("RGB", (64, 64), (255, 0, 0))
-    Coloring({"model": model}).prepare([{"image": red}] * 3, processor)
-    a, b = model.bins[model.frequencies.argmax()].tolist()
-    assert (a, b) == (80, 60)  # (80.09, 67.20) in a grid of 20
+    Coloring({"model": model}).prepare([{"image": red}] * 3, hfmm.create_processor("colorizer"))
+    assert model.bins[model.frequencies.argmax()].tolist() == [80, 60]  # (80.09, 67.20) in a grid of 20
     assert model.frequencies.sum().item() == pytest.approx(1)
 
 

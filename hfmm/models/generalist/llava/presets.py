@@ -41,7 +41,7 @@ PRESETS: dict[str, dict[str, dict]] = {
                 "num_hidden_layers": 3,
                 "num_attention_heads": 4,
                 "intermediate_size": 384,
-                "max_position_embeddings": 200,
+                "max_position_embeddings": 256,
                 "initializer_range": 0.08,
             },
             "image_token_index": 4,

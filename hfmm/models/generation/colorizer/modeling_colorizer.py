@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
@@ -170,10 +170,10 @@ class ColorizerForImageToImage(ColorizerPreTrainedModel):
         truth = None if labels is None else labels[..., ::step, ::step]  # B 2 h w
         if self.config.target == "mean":
             loss = None if truth is None else self.loss_of_mean(found, truth)
-            return ColorizerOutput(loss, reconstruction=upsampled(found, sides))
+            return ColorizerOutput(loss, reconstruction=upsampled(found, step))
         loss = None if truth is None else self.loss_of_bins(found, truth)
         colors = annealed_mean(found, self.bins.to(found), self.config.temperature) / REACH  # B 2 h w
-        return ColorizerOutput(loss, found, upsampled(colors, sides))
+        return ColorizerOutput(loss, found, upsampled(colors, step))
 
     def loss_of_mean(self, colors: Tensor, truth: Tensor) -> Tensor:
         """Eq. 1, a mean over places. Two of (B, 2, h, w) -> ()."""
@@ -206,6 +206,13 @@ class ColorizerForImageToImage(ColorizerPreTrainedModel):
         return -(log_chances.exp() * log_chances).sum(1)
 
 
-def upsampled(colors: Tensor, sides: tuple[int, ...]) -> Tensor:
-    """Bilinear. (B, 2, h, w) -> (B, 2, H, W)."""
-    return interpolate(colors, size=tuple(sides), mode="bilinear", align_corners=False)
+def upsampled(colors: Tensor, step: int) -> Tensor:
+    """Bilinear between pixels 0, s, 2s, ..., whose colors these are; then the last. (B, 2, h, w) -> (B, 2, H, W).
+
+    Args:
+        colors: Of every s-th pixel, as labels are taken.
+        step: s, H / h.
+    """
+    height, width = (step * side for side in colors.shape[-2:])
+    ends = pad(colors, (0, 1, 0, 1), mode="replicate")  # B 2 h+1 w+1
+    return interpolate(ends, size=(height + 1, width + 1), mode="bilinear", align_corners=True)[..., :height, :width]

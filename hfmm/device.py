@@ -15,15 +15,33 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 LONGEST_EAGER = 200  # positions up to which eager attention beats the fused kernel in CPU training (guides: measured)
 LARGEST_ERROR = 1e-4  # relative; true fp32 is below 1e-6, bf16 products err by 1e-2
+MULTIPLY_BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # of x86 and of ARM, as torch names them
+
+
+def multiplies_bf16(on_gpu: bool) -> bool:
+    """Whether the hardware multiplies in bf16; a CPU that emulates it is four times slower than in fp32 (measured).
+
+    Args:
+        on_gpu: Of the GPU, not of the CPU.
+    """
+    if on_gpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return any(torch.cpu.get_capabilities().get(name, False) for name in MULTIPLY_BF16)
+
+
+def has_own_matrix_library() -> bool:
+    """Whether torch's default for fp32 products on a CPU, MKL, was made for this one: its maker's."""
+    return torch.backends.mkl.is_available() and "Intel" in torch.cpu.get_capabilities().get("cpu_name", "")
 
 
 @cache
 def fast_matrix_products_are_exact() -> bool:
-    """Whether `medium` matrix precision still computes in fp32 here.
+    """Whether `medium` matrix precision is faster here and still computes in fp32.
 
-    On CPUs without AMX it only picks a faster library; with AMX, and on GPUs, it means bf16 or tf32 products.
+    It picks another library, which is faster on CPUs of others than Intel. With AMX, and on GPUs, it means bf16 or tf32
+    products.
     """
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() or has_own_matrix_library():
         return False
     before = torch.get_float32_matmul_precision()
     generator = torch.Generator().manual_seed(0)
@@ -69,8 +87,18 @@ def _pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
+@cache
+def longest_eager() -> int:
+    """Positions up to which eager attention beats the fused kernel in training on this CPU.
+
+    What it gains is the backward pass in bf16, and in fp32 the library that `medium` precision picks; with neither,
+    the fused kernel is faster at every length.
+    """
+    return LONGEST_EAGER if multiplies_bf16(on_gpu=False) or fast_matrix_products_are_exact() else 0
+
+
 def _attention(length: int) -> str:
-    return "eager" if length <= LONGEST_EAGER else "sdpa"
+    return "eager" if length <= longest_eager() else "sdpa"
 
 
 def set_attention(model: PreTrainedModel, device: torch.device) -> None:

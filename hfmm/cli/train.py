@@ -5,6 +5,7 @@ from typing import Any
 
 from hfmm.cli.common import Parser, print_json
 from hfmm.errors import UsageError
+from hfmm.training.learning import PRECISIONS
 
 
 def parser() -> Parser:
@@ -33,7 +34,7 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--precision", choices=["fp32", "bf16"])
+    parser.add_argument("--precision", choices=PRECISIONS, help="auto: bf16 where the hardware multiplies in it")
     parser.add_argument("--save-every", type=int, help="steps between checkpoints")
     parser.add_argument("--keep", type=int, help="checkpoints to keep, and the best")
     parser.add_argument("--init-from", metavar="RUN", help="start from a run's weights")

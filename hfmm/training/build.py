@@ -23,7 +23,7 @@ from hfmm.data.identities import Identities
 from hfmm.data.questions import Answered
 from hfmm.data.splits import without_classes
 from hfmm.data.tasks import collator_of, material_of
-from hfmm.device import set_attention, set_matrix_precision, set_threads
+from hfmm.device import multiplies_bf16, set_attention, set_matrix_precision, set_threads
 from hfmm.errors import SplitError, UsageError, unknown
 from hfmm.loading import Loaded, load
 from hfmm.training import lora, objectives, processes, towers
@@ -94,10 +94,12 @@ def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerat
     _check_trackers(recipe.logging.trackers)
     processes.is_asked()  # before accelerate sees it
     processes.leave_at_exit()
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    in_bf16 = precisions == {"bf16"} or (precisions == {"auto"} and multiplies_bf16(on_gpu))
     AcceleratorState._reset_state()  # accelerate remembers the precision of an earlier run of this process
     return Accelerator(
         cpu=device == "cpu",
-        mixed_precision="bf16" if precisions == {"bf16"} else "no",
+        mixed_precision="bf16" if in_bf16 else "no",
         log_with=list(recipe.logging.trackers) or None,
         project_dir=str(output_dir) if recipe.logging.trackers else None,
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],

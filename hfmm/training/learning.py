@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16")
 OPTIMIZERS = {  # (class of torch.optim, the settings it takes, whether it has a fused form)
     "adamw": ("AdamW", ("betas", "weight_decay"), True),
     "adam": ("Adam", ("betas", "weight_decay"), True),
@@ -33,8 +33,9 @@ class PlayerSection:
     """How one player learns.
 
     `warmup` and `decay` are shares of `max_steps`: of the start, and of the end for `warmup_constant_linear`.
-    `freeze` holds regular expressions over parameter names. `precision` is fp32 or bf16. `channels_last` lays the
-    weights of convolutions out as pictures are, channels last: faster for most on CPUs and in bf16 on GPUs.
+    `freeze` holds regular expressions over parameter names. `precision` is fp32, bf16, or auto: bf16 where the
+    hardware multiplies in it, else fp32. `channels_last` lays the weights of convolutions out as pictures are, channels
+    last: faster for most on CPUs and in bf16 on GPUs.
     """
 
     optimizer: str = "adamw"

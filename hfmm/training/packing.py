@@ -19,7 +19,7 @@ from transformers import PreTrainedConfig
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from hfmm.data.dialogues import IGNORED
-from hfmm.device import LONGEST_EAGER
+from hfmm.device import longest_eager
 
 ATTENTION = "hfmm_packed"
 LIKE = 64  # tokens by which texts of like length may differ
@@ -148,7 +148,7 @@ def attend_packed(
 def _attend(query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float) -> Tensor:
     """Causal attention, by plain products where they are faster. (b, H, t, D) -> (b, H, t, D)."""
     length = query.shape[2]
-    most = LONGEST_EAGER_BF16 if query.dtype == torch.bfloat16 else LONGEST_EAGER
+    most = LONGEST_EAGER_BF16 if query.dtype == torch.bfloat16 else longest_eager()
     if query.device.type != "cpu" or length > most:
         return functional.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=scaling, dropout_p=dropout

@@ -123,7 +123,7 @@ def _advance(built: Built, directory: RunDirectory, progress: Progress, stop: li
     """Take the remaining steps: log, evaluate, save, stop."""
     recipe, accelerator = built.recipe, built.accelerator
     if accelerator.is_main_process:
-        directory.write_environment(accelerator.num_processes)
+        directory.write_environment(accelerator)
         rewind(directory.path, progress.step)
     accelerator.init_trackers("hfmm", {"architecture": built.row.name, "seed": recipe.seed})
     set_training(built.model)
@@ -164,7 +164,7 @@ def _fit(built: Built, objective: Fit, directory: RunDirectory, progress: Progre
         return
     recipe, accelerator = built.recipe, built.accelerator
     if accelerator.is_main_process:
-        directory.write_environment(accelerator.num_processes)
+        directory.write_environment(accelerator)
     accelerator.init_trackers("hfmm", {"architecture": built.row.name, "seed": recipe.seed})
     track = accelerator.log if recipe.logging.trackers else lambda values, step: None
     share = built.examples.shard(accelerator.num_processes, accelerator.process_index)

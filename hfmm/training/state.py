@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from hfmm.device import hardware
@@ -108,8 +109,8 @@ class RunDirectory:
         path = self.checkpoints.folder / FINISHED
         return json.loads(path.read_text()) if path.exists() else None
 
-    def write_environment(self, processes: int) -> None:
-        """Note versions, hardware and command."""
+    def write_environment(self, accelerator: Accelerator) -> None:
+        """Note versions, hardware, precision and command."""
         found = {}
         for package in PACKAGES:
             try:
@@ -118,7 +119,8 @@ class RunDirectory:
                 continue
         values = {
             "python": platform.python_version(), "platform": platform.platform(), "hardware": hardware(),
-            "threads": torch.get_num_threads(), "processes": processes, "packages": found,
+            "threads": torch.get_num_threads(), "processes": accelerator.num_processes,
+            "precision": "bf16" if accelerator.mixed_precision == "bf16" else "fp32", "packages": found,
             "command": ["hfmm", *sys.argv[1:]] if Path(sys.argv[0]).name in ("hfmm", "__main__.py") else [],
         }  # fmt: skip
         write_atomically(self.path / ENVIRONMENT, json.dumps(values, indent=2) + "\n")

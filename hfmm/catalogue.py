@@ -44,6 +44,7 @@ class Row(NamedTuple):
         processors: (Auto class, class) pairs of processors, tokenizers and feature extractors, own or upstream.
         pipeline: Class of its diffusers pipeline, in `pipeline_<name>.py`, where it generates pictures.
         upstream: `model_type` of an upstream architecture where that is not its name.
+        stands_in: Whether the row is another architecture's, which the catalogue does not have.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Row(NamedTuple):
     processors: tuple[tuple[str, str], ...] = ()
     pipeline: str = ""
     upstream: str = ""
+    stands_in: bool = False
 
     @property
     def stem(self) -> str:

@@ -295,6 +295,7 @@ def processor_class(row: Row) -> Any:
 def picture_size(processor: Any) -> tuple[int, int]:
     """(height, width) in pixels of what a processor makes of a picture, which a larger JPEG may be decoded to."""
     image_processor = processor.image_processor if isinstance(processor, ProcessorMixin) else processor
-    if not image_processor.do_resize:  # then it is needed whole
+    crop = getattr(image_processor, "crop_size", None)
+    if not (image_processor.do_resize and crop):  # then it is needed whole
         return WHOLE, WHOLE
-    return image_processor.crop_size["height"], image_processor.crop_size["width"]
+    return crop["height"], crop["width"]

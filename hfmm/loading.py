@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoImageProcessor, AutoProcessor
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as OTHERS
 from transformers.utils import cached_file
 from transformers.utils import logging as hub_logging
 
 from hfmm import catalogue, factory
 from hfmm.catalogue import Row
+from hfmm.device import multiplies_bf16
 from hfmm.errors import AccessError, DataError, UsageError
 
+HOST, CONVERSES = "llava_1_5", "AutoModelForImageTextToText"
 ADAPTER, CONFIG, INDEX = "adapter_config.json", "config.json", "model_index.json"
 
 hub_logging.disable_progress_bar()  # a bar for a file that is read in a moment is noise
@@ -61,13 +65,15 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
         if _is_pipeline(where, revision):
             return _pipeline(where, device, revision)
         config = AutoConfig.from_pretrained(where, revision=revision)
-        row = catalogue.of_model_type(config.model_type)
+        row = row_of_type(config.model_type)
         if row is None:
             raise UsageError(f"{where} holds a '{config.model_type}', which is not in the catalogue")
         row = row.of_class((config.architectures or [""])[0])
         auto = row.auto[0][0]
         model = getattr(transformers, auto).from_pretrained(where, revision=revision, use_safetensors=True)
         processor = _reader(row).from_pretrained(where, revision=revision)
+        if row.stands_in and not getattr(processor, "chat_template", None):
+            raise UsageError(f"{where} holds a '{config.model_type}', which has no chat template to converse by")
     except (SafetensorError, json.JSONDecodeError) as error:
         raise DataError(
             f"{where}: a file is damaged ({' '.join(str(error).split())}): copy or train it again"
@@ -76,7 +82,28 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
         if path.exists():
             raise DataError(f"{where}: {' '.join(str(error).split())}") from error
         raise AccessError(f"{where}: neither a directory here nor a repository that can be reached") from error
-    return Loaded(model.to(device).eval(), processor, row, str(where))
+    return Loaded(_placed(model, device).eval(), processor, row, str(where))
+
+
+def _placed(model: Any, device: str) -> Any:
+    """A model on its device, in a type that this multiplies in: on a CPU never fp16, and not always bf16."""
+    if torch.device(device).type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
+        return model.to(torch.bfloat16 if multiplies_bf16(on_gpu=False) else torch.float32)
+    return model.to(device)
+
+
+def row_of_type(model_type: str) -> Row | None:
+    """The row of models of that type, or None.
+
+    Others that converse about pictures, through a processor of transformers, are handled as LLaVA-1.5 is, whose row
+    stands in for theirs.
+    """
+    row, name = catalogue.of_model_type(model_type), OTHERS.get(model_type)
+    host = catalogue.find(HOST)
+    if row is not None or name is None or host is None:
+        return row
+    title = name.removesuffix("ForConditionalGeneration")
+    return host._replace(title=title, upstream=model_type, auto=((CONVERSES, name),), stands_in=True)
 
 
 def _is_pipeline(where: str | Path, revision: str | None) -> bool:

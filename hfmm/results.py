@@ -141,7 +141,7 @@ def by_measurement(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     lines = [["data", "split", "examples", "preset", "by", *names, "how"]]
     for row in summarized(rows):
-        start = [row["data"], row["split"], str(row["examples"]), str(row["preset"])]
+        start = [row["data"], row["split"], str(row["examples"]), row["preset"] or ""]
         lines.append([*start, "measured here", *(told(row, name) for name in names), obtained(row)])
         for who in ("deck", "paper"):
             scores = [f"{row[who][name]:.3f}" if name in row[who] else "" for name in names]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from hfmm.data.columns import pictures_of
@@ -84,7 +85,7 @@ class DialogueCollator:
         A dialogue that is too long loses whole turns from its end.
 
         Returns:
-            `id`, `input_ids` (T), `labels` (T), IGNORED but at answers, and what the pictures become, if there are any.
+            `id`, and what [`encode`] gives.
 
         Raises:
             DataError: The messages do not fit the pictures, hold no answer, or are too long in their first turn.
@@ -96,18 +97,34 @@ class DialogueCollator:
         """Make a batch, padded on the right.
 
         Returns:
-            `input_ids`, `attention_mask` and `labels`, each (B, T), what the pictures became, one after another
-            (`pixel_values` (pictures, 3, height, width)), and `example_ids` (B strings).
+            `labels`, what [`batch_of`] gives, padded on the right, and `example_ids` (B strings).
         """
-        padding = self.processor.tokenizer.pad_token_id
-        input_ids, labels = ([example[name] for example in drawn] for name in ("input_ids", "labels"))
         return {
-            "input_ids": padded(input_ids, padding),
-            "attention_mask": padded([[1] * len(ids) for ids in input_ids], 0),
-            "labels": padded(labels, IGNORED),
-            **joined([example["pictures"] for example in drawn]),
+            **batch_of(self.processor, drawn),
+            "labels": padded([example["labels"] for example in drawn], IGNORED),
             "example_ids": [example["id"] for example in drawn],
         }
+
+
+def batch_of(processor: Any, drawn: Sequence[Mapping[str, Any]], left: bool = False) -> dict[str, Tensor]:
+    """Several dialogues as a model takes them.
+
+    Args:
+        processor: That read them.
+        drawn: What [`encode`] or [`encode_prompt`] gives of each.
+        left: Pad on the left, as `generate` wants it.
+
+    Returns:
+        `input_ids`, `attention_mask` and what else the processor says of tokens, each (B, T), and what the pictures
+        became, one after another (`pixel_values` (pictures, 3, height, width)).
+    """
+    ids = [example["input_ids"] for example in drawn]
+    return {
+        "input_ids": padded(ids, processor.tokenizer.pad_token_id, left),
+        "attention_mask": padded([[1] * len(row) for row in ids], 0, left),
+        **{name: padded([example["marks"][name] for example in drawn], 0, left) for name in drawn[0]["marks"]},
+        **joined([example["pictures"] for example in drawn]),
+    }
 
 
 def padded(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> Tensor:
@@ -119,9 +136,24 @@ def padded(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> Ten
 
 
 def joined(pictures: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """What an image processor made of the pictures of each example, one after another; nothing where there are none."""
+    """What an image processor made of the pictures of each example, one after another; nothing where there are none.
+
+    Where pictures became more or fewer tiles, fewer are filled up with zeros, as upstream's processors do it.
+    """
     names = {name for made in pictures for name in made}
-    return {name: torch.cat([made[name] for made in pictures if name in made]) for name in sorted(names)}
+    return {name: _stacked([made[name] for made in pictures if name in made]) for name in sorted(names)}
+
+
+def _stacked(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors along their first axis, the others as long as the longest. (n, ...), (m, ...) -> (n + m, ...)."""
+    inner = [tensor.shape[1:] for tensor in tensors]
+    longest = [max(sizes) for sizes in zip(*inner, strict=True)]
+    return torch.cat([_filled(tensor, longest) for tensor in tensors])
+
+
+def _filled(tensor: Tensor, longest: Sequence[int]) -> Tensor:
+    short = [long - size for long, size in zip(longest, tensor.shape[1:], strict=True)]
+    return pad(tensor, [amount for size in reversed(short) for amount in (0, size)]) if any(short) else tensor
 
 
 def questions_of(example: Mapping[str, Any]) -> list[str]:
@@ -154,22 +186,22 @@ def encode(processor: Any, messages: Messages, pictures: Sequence[Any], name: st
         name: What errors call the dialogue.
 
     Returns:
-        `input_ids` (T), `labels` (T) and `pictures`, by name what the image processor made.
+        `labels` (T), IGNORED but at answers, and what [`_read`] gives.
 
     Raises:
         DataError: See [`DialogueCollator.draw`].
     """
-    made: Mapping[str, Any] = processor.image_processor(list(pictures), return_tensors="pt") if pictures else {}
     limit = processor.tokenizer.model_max_length
     turns = messages[:-1] if messages[-1]["role"] == "user" else messages
     while len(turns) > 1:
         text, spans = rendered(processor, turns)
-        input_ids, labels = _tokens(processor, text, spans, made, len(pictures), name)
-        if len(input_ids) <= limit:
-            return {"input_ids": input_ids, "labels": labels, "pictures": dict(made)}
+        read, places = _read(processor, text, pictures, name)
+        count = len(read["input_ids"])
+        if count <= limit:
+            return read | {"labels": _labels(read["input_ids"], places, spans)}
         shorter = turns[:-2]
         if not any(message["role"] == "assistant" for message in shorter):
-            raise DataError(f"example {name} has {len(input_ids)} tokens in its first turn, more than {limit}")
+            raise DataError(f"example {name} has {count} tokens in its first turn, more than {limit}")
         turns = shorter
     raise DataError(f"example {name} has no answer to learn")
 
@@ -180,9 +212,8 @@ def length_of(processor: Any, messages: Messages, pictures: Sequence[Any], name:
     Raises:
         DataError: Its messages do not fit its pictures.
     """
-    made: Mapping[str, Any] = processor.image_processor(list(pictures), return_tensors="pt") if pictures else {}
     text, _ = rendered(processor, messages)
-    return len(_tokens(processor, text, (), made, len(pictures), name)[0])
+    return len(_read(processor, text, pictures, name)[0]["input_ids"])
 
 
 def rendered(processor: Any, messages: Messages) -> tuple[str, list[Span]]:
@@ -212,56 +243,71 @@ def rendered(processor: Any, messages: Messages) -> tuple[str, list[Span]]:
     return text, spans
 
 
-def _tokens(
-    processor: Any, text: str, spans: Sequence[Span], made: Mapping[str, Any], count: int, name: str
-) -> tuple[list[int], list[int]]:
-    """Ids and labels of a written dialogue, each placeholder as long as its picture."""
-    tokenizer, image = processor.tokenizer, processor.image_token_id
-    begins = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)
-    found = tokenizer(text, add_special_tokens=not begins, return_offsets_mapping=True, verbose=False)
-    if found["input_ids"].count(image) != count:
+def _read(processor: Any, text: str, pictures: Sequence[Any], name: str) -> tuple[dict[str, Any], list[Span]]:
+    """A written dialogue as the processor reads it, each placeholder as long as its picture.
+
+    Returns:
+        `input_ids` (T), `marks`, what else it says of tokens, by name (T), and `pictures`, by name what it made of
+        these; and of each token its place in the text, with no length where it stands for a picture.
+
+    Raises:
+        DataError: The text does not fit the pictures.
+    """
+    tokenizer = processor.tokenizer
+    shown = text.count(processor.image_token)
+    if shown != len(pictures):
         raise DataError(
-            f"example {name} speaks of {found['input_ids'].count(image)} pictures but has {count}: their placeholders "
-            f"are {processor.image_token}"
+            f"example {name} speaks of {shown} pictures but has {len(pictures)}: their placeholders are "
+            f"{processor.image_token}"
         )
-    shown = 0
-    input_ids: list[int] = []
-    labels: list[int] = []
-    for token, (first, last) in zip(found["input_ids"], found["offset_mapping"], strict=True):
-        if token == image:
-            patches = placeholders(processor, made, shown)
-            input_ids += patches
-            labels += [IGNORED] * len(patches)
-            shown += 1
-            continue
-        learned = last > first and any(begin <= first and last <= end for begin, end in spans)
-        input_ids.append(token)
-        labels.append(token if learned else IGNORED)
-    return input_ids, labels
+    begins = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)
+    words = {"add_special_tokens": not begins, "return_offsets_mapping": True, "verbose": False}
+    read = processor(
+        text=[text], images=list(pictures) or None, text_kwargs=words, images_kwargs={"return_tensors": "pt"},
+        return_text_replacement_offsets=True,
+    )  # fmt: skip
+    (places,), (replaced,) = read.pop("offset_mapping"), read.pop("text_replacement_offsets", [[]])
+    (input_ids,) = read.pop("input_ids")
+    del read["attention_mask"]
+    marks = {key: values[0] for key, values in read.items() if key.endswith("token_type_ids")}
+    made = {key: values for key, values in read.items() if key not in marks}
+    return {"input_ids": input_ids, "marks": marks, "pictures": made}, _before(places, replaced)
 
 
-def placeholders(processor: Any, made: Mapping[str, Any], number: int) -> list[int]:
-    """Ids of what stands for a picture, as many as it has patches."""
-    written = processor.replace_image_token(made, number)
-    ids: list[int] = processor.tokenizer(written, add_special_tokens=False, verbose=False)["input_ids"]
-    return ids
+def _before(places: Sequence[Span], replaced: Sequence[Mapping[str, Any]]) -> list[Span]:
+    """Places in a text before placeholders were replaced by longer ones, of those after it."""
+    moved = []
+    ahead = iter(replaced)
+    coming, gained = next(ahead, None), 0
+    for first, last in places:
+        while coming is not None and first >= coming["new_span"][1]:
+            gained = coming["new_span"][1] - coming["span"][1]
+            coming = next(ahead, None)
+        inside = coming is not None and last > coming["new_span"][0]
+        moved.append((first - gained, first - gained if inside else last - gained))
+    return moved
 
 
-def encode_prompt(
-    processor: Any, messages: Messages, pictures: Sequence[Any], name: str
-) -> tuple[list[int], dict[str, Any]]:
-    """A conversation up to where the assistant speaks: its ids, and what the image processor made.
+def _labels(input_ids: Sequence[int], places: Sequence[Span], spans: Sequence[Span]) -> list[int]:
+    """The tokens that stand in one of these spans of the text, IGNORED for others."""
+    return [
+        token if last > first and any(begin <= first and last <= end for begin, end in spans) else IGNORED
+        for token, (first, last) in zip(input_ids, places, strict=True)
+    ]
+
+
+def encode_prompt(processor: Any, messages: Messages, pictures: Sequence[Any], name: str) -> dict[str, Any]:
+    """A conversation up to where the assistant speaks, as [`_read`] gives it.
 
     Raises:
         DataError: It is too long, or its messages do not fit its pictures.
     """
-    made: Mapping[str, Any] = processor.image_processor(list(pictures), return_tensors="pt") if pictures else {}
     text = processor.apply_chat_template(messages, add_generation_prompt=True)
-    input_ids, _ = _tokens(processor, text, (), made, len(pictures), name)
-    limit = processor.tokenizer.model_max_length
-    if len(input_ids) > limit:
-        raise DataError(f"example {name} has {len(input_ids)} tokens before its answer, more than {limit}")
-    return input_ids, dict(made)
+    read, _ = _read(processor, text, pictures, name)
+    count, limit = len(read["input_ids"]), processor.tokenizer.model_max_length
+    if count > limit:
+        raise DataError(f"example {name} has {count} tokens before its answer, more than {limit}")
+    return read
 
 
 def ending_of(processor: Any) -> str:

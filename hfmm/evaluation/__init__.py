@@ -200,7 +200,8 @@ def evaluate(
         "metrics": outcome.scores,
         "how": by_command("evaluate", said, recipe.get("name", "default")),
     }
-    return noted(where, loaded.row.name, recipe, found)
+    made_by = {**recipe, "preset": None} if loaded.row.stands_in else recipe
+    return noted(where, loaded.row.name, made_by, found)
 
 
 def noted(

@@ -3,7 +3,7 @@
 Axes: T tokens, N patches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from hfmm.data.dialogues import encode
+from hfmm.data.dialogues import batch_of, encode
 from hfmm.errors import UsageError
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.dialogue import Talk, reply
@@ -72,15 +72,23 @@ def _looked(
     made = encode(processor, messages, [image], "of this conversation")
     ids, (start, end) = made["input_ids"], _place_of(answer, processor, made["labels"], made["input_ids"])
     end = min(end, start + ANSWERED)
-    inputs = {name: value.to(model.device) for name, value in made["pictures"].items()}
+    inputs = {name: value.to(model.device) for name, value in batch_of(processor, [made]).items()}
     with eager(model):
-        output = model(input_ids=torch.tensor([ids], device=model.device), output_attentions=True, **inputs)
+        output = model(**inputs, output_attentions=True)
     flow = attention_rollout(output.attentions)[0]  # T T
-    patches = [place for place, token in enumerate(ids) if token == processor.image_token_id]
+    patches = _last_view(place for place, token in enumerate(ids) if token == processor.image_token_id)
     maps = flow[start - 1 : end - 1][:, patches].float().cpu().numpy()  # answer N; a token is said at the one before
     words = [processor.tokenizer.decode([token]).strip() for token in ids[start:end]]
     shares = maps.sum(1).round(6).tolist()
     return {"words": words, "attention": _squares(maps).round(6).tolist(), "on_picture": shares}
+
+
+def _last_view(places: Iterable[int]) -> list[int]:
+    """The last run of places without a gap: of a picture in tiles, the whole of it, which comes after them."""
+    run: list[int] = []
+    for place in places:
+        run = [*run, place] if run and place == run[-1] + 1 else [place]
+    return run
 
 
 def _place_of(answer: str, processor: Any, labels: Sequence[int], ids: Sequence[int]) -> tuple[int, int]:

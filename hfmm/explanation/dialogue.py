@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
-from hfmm.data.dialogues import Messages, encode_prompt, ending_of, joined, padded
+from hfmm.data.dialogues import Messages, batch_of, encode_prompt, ending_of
 
 GRAY = (128, 128, 128)  # of the pictures that a blind model sees
 
@@ -41,18 +41,13 @@ class Talk(NamedTuple):
 
 
 def prompts(model: Any, processor: Any, talks: Sequence[Talk]) -> dict[str, torch.Tensor]:
-    """What `generate` takes: `input_ids` and `attention_mask`, each (B, T) padded on the left, and the pictures.
+    """What `generate` takes: `input_ids` and what goes with them, each (B, T) padded on the left, and the pictures.
 
     Raises:
         DataError: A conversation is too long, or its messages do not fit its pictures.
     """
-    made = [encode_prompt(processor, talk.messages, talk.pictures, talk.name) for talk in talks]
-    ids = [input_ids for input_ids, _ in made]
-    inputs = {
-        "input_ids": padded(ids, processor.tokenizer.pad_token_id, left=True),
-        "attention_mask": padded([[1] * len(row) for row in ids], 0, left=True),
-        **joined([pictures for _, pictures in made]),
-    }
+    read = [encode_prompt(processor, talk.messages, talk.pictures, talk.name) for talk in talks]
+    inputs = batch_of(processor, read, left=True)
     return {name: value.to(model.device) for name, value in inputs.items()}
 
 

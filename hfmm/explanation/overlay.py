@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+PLANES = 3  # axes of a tile
 SIDE = 160  # pixels of a panel
 DIMMED = 0.4  # brightness of what was not looked at
 
@@ -25,9 +26,16 @@ def overlay(picture: Image.Image, attention: np.ndarray) -> Image.Image:
 
 
 def seen_by(processor: Any, image: Image.Image) -> Image.Image:
-    """What the image processor cuts out of a picture, before normalization, in a square of SIDE pixels."""
+    """What the image processor cuts out of a picture, before normalization, in a square of SIDE pixels.
+
+    Of a picture in tiles the last, which is all of it; of one in loose patches the picture.
+    """
     reader = getattr(processor, "image_processor", processor)  # a captioner's processor holds one beside the tokenizer
     prepared = reader(image, do_rescale=False, do_normalize=False, return_tensors="np")
-    pixels = np.moveaxis(np.asarray(prepared["pixel_values"][0]), 0, -1).astype(np.uint8)  # H W C
+    first = np.asarray(prepared["pixel_values"][0])
+    if first.ndim < PLANES:
+        return image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    last = first.reshape(-1, *first.shape[-PLANES:])[-1]  # C H W
+    pixels = np.moveaxis(last, 0, -1).astype(np.uint8)  # H W C
     seen = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).convert("RGB")
     return seen.resize((SIDE, SIDE), Image.Resampling.BICUBIC)

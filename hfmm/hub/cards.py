@@ -17,6 +17,25 @@ from hfmm.errors import UsageError
 
 PICTURES = "images"
 NEIGHBORS = "neighbors.json"  # words and the words near them
+OTHER = """---
+library_name: transformers
+pipeline_tag: {task}
+tags: [hfmm]
+---
+
+# {title}
+
+Upstream's `{name}`, trained with hfmm as its `{host}` is. The architecture, its paper and the license of the weights
+are those of the model that it began with, which the recipe names as `init_from`.
+
+## Use
+
+## Results
+
+<!-- results -->
+
+<!-- /results -->
+"""
 BETWEEN_WORDS = re.compile(r"(<!-- neighbors -->\n).*?(<!-- /neighbors -->)", re.DOTALL)
 BETWEEN = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
@@ -34,13 +53,20 @@ def path_of(name: str) -> Path:
     raise UsageError(f"{name} has no model card")
 
 
-def copy_pictures(name: str, folder: Path) -> None:
+def text_of(row: Row) -> str:
+    """The documentation of an architecture; where its row stands in for another one, what there is to say of that."""
+    if row.stands_in:
+        return OTHER.format(title=row.title, name=row.auto[0][1], task=row.tasks[0], host=row.name)
+    return path_of(row.name).read_text(encoding="utf-8")
+
+
+def copy_pictures(row: Row, folder: Path) -> None:
     """Copy the pictures of a card to where the card will look for them; one that is still to be drawn stops nothing."""
-    card = path_of(name)
     (folder / PICTURES).mkdir(exist_ok=True)
-    for picture in re.findall(rf"\(({PICTURES}/[\w.-]+)\)", card.read_text(encoding="utf-8")):
-        if (card.parent / picture).exists():
-            shutil.copyfile(card.parent / picture, folder / picture)
+    for picture in re.findall(rf"\(({PICTURES}/[\w.-]+)\)", text_of(row)):
+        source = path_of(row.name).parent / picture
+        if source.exists():
+            shutil.copyfile(source, folder / picture)
 
 
 def recipes_of(name: str) -> Path:
@@ -80,6 +106,6 @@ def with_neighbors(card: str, folder: Path) -> str:
 
 def write_run_card(row: Row, run: Path, folder: Path) -> None:
     """Write the card of a run, the architecture's documentation with the run's own numbers, into a folder."""
-    text = with_results(path_of(row.name).read_text(encoding="utf-8"), results.read_results(run))
+    text = with_results(text_of(row), results.read_results(run))
     (folder / "README.md").write_text(text, encoding="utf-8")
-    copy_pictures(row.name, folder)
+    copy_pictures(row, folder)

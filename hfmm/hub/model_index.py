@@ -51,7 +51,7 @@ def hub_card(row: Row, rows: list[dict[str, Any]], repo_id: str, reader: str | N
         repo_id: Where it is published.
         reader: The Auto class of its processor, if it has one.
     """
-    text = cards.with_results(cards.path_of(row.name).read_text(encoding="utf-8"), rows)
+    text = cards.with_results(cards.text_of(row), rows)
     card = ModelCard(USE.sub(lambda _: use(row, repo_id, reader), text), ignore_metadata_errors=False)
     if rows:
         data: Any = card.data  # ModelCardData, which says less to a type checker

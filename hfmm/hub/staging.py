@@ -17,6 +17,7 @@ from hfmm.hub.bundle import CONFIG, bundle
 from hfmm.hub.checks import check_finite, check_fits, check_no_pickles, check_private
 from hfmm.hub.model_index import evaluation_files, hub_card
 from hfmm.hub.pipelines import INDEX
+from hfmm.loading import row_of_type
 
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 KEPT = (
@@ -77,7 +78,7 @@ def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
     for name, text in texts.items():
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text(text, encoding="utf-8")
-    cards.copy_pictures(row.name, tree)
+    cards.copy_pictures(row, tree)
     check_private(tree)
     return row
 
@@ -91,7 +92,7 @@ def row_of(folder: Path) -> Row:
     """
     if (folder / CONFIG).exists():
         name = _read(folder / CONFIG).get("model_type", "")
-        row = catalogue.of_model_type(name)
+        row = row_of_type(name)
     else:
         name = _read(folder / INDEX).get("_class_name", "")
         row = catalogue.of_pipeline(name)
@@ -157,7 +158,7 @@ def _merged(where: Path, tree: Path, merge: bool) -> None:
 def _model(base: str) -> Any:
     """The model that adapters adapt."""
     config = AutoConfig.from_pretrained(base)
-    row = catalogue.of_model_type(config.model_type)
+    row = row_of_type(config.model_type)
     if row is None:
         raise UsageError(f"{base}, which the adapters adapt, is not in the catalogue")
     row = row.of_class((config.architectures or [""])[0])

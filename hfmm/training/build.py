@@ -87,7 +87,8 @@ def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerat
         UsageError: Players ask for different precisions, the device is not there, or the launcher asks for what is not.
     """
     precisions = {player.precision for player in recipe.players.values()}
-    if len(precisions) > 1:
+    asked = precisions - {"auto"}
+    if len(asked) > 1:
         raise UsageError("players of one run share one precision: give --precision")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: no GPU is visible here; --device cpu runs without one")
@@ -95,7 +96,7 @@ def make_accelerator(recipe: Recipe, device: str, output_dir: Path) -> Accelerat
     processes.is_asked()  # before accelerate sees it
     processes.leave_at_exit()
     on_gpu = device != "cpu" and torch.cuda.is_available()
-    in_bf16 = precisions == {"bf16"} or (precisions == {"auto"} and multiplies_bf16(on_gpu))
+    in_bf16 = asked == {"bf16"} or (precisions == {"auto"} and multiplies_bf16(on_gpu))
     AcceleratorState._reset_state()  # accelerate remembers the precision of an earlier run of this process
     return Accelerator(
         cpu=device == "cpu",
@@ -128,10 +129,13 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
         DataError: The data cannot be read.
     """
     row = factory.ready_row(recipe.architecture)
-    task = task_of(recipe, row)
-    row = row.for_task(task)
     kind = objectives.find(recipe.objective.get("name", "captioning"))
     lora.check(recipe.lora, recipe.init_from, kind)
+    start = _start(recipe, accelerator.device)
+    if start is not None and start.row.stands_in and start.row.name == row.name:
+        row = start.row
+    task = task_of(recipe, row)
+    row = row.for_task(task)
     examples = data.load(
         recipe.data.name,
         split=recipe.data.split,
@@ -150,7 +154,7 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     set_matrix_precision(training=True)
     set_threads(recipe.data.workers)
     torch.manual_seed(recipe.seed)
-    model, processor = _model_and_processor(recipe, row, kind.head or row.auto[0][0], examples)
+    model, processor = _model_and_processor(recipe, row, kind.head or row.auto[0][0], examples, start)
     if material.answers:
         names: Any = model.config.id2label
         examples = Answered(examples, list(names.values()))
@@ -158,14 +162,14 @@ def build(recipe: Recipe, accelerator: Accelerator, network: Loaded | None = Non
     if isinstance(model, PreTrainedModel):
         set_attention(model, accelerator.device)
     adapters = lora.adapt(model, recipe.lora, recipe.init_from)
-    _place(model, recipe, accelerator.device)
+    _place(model, recipe, accelerator)
     frozen = {part: load(run, str(accelerator.device)).model for part, run in recipe.frozen.items()}
     players = _players(recipe, model, processes.wrapper(accelerator, kind, recipe))
     settings = {key: value for key, value in recipe.objective.items() if key != "name"}
     objective = kind({name: player.wrapped for name, player in players.items()}, frozen, settings)
     objective.prepare(examples, processor)
     collator: Any = collator_of(task, processor, recipe.data.captions, recipe.data.augmentation)
-    if recipe.data.remember:
+    if recipe.data.remember and not row.stands_in:
         collator = towers.remember(model, collator, processor, accelerator.mixed_precision)
     loop = Loop(accelerator, objective, players, recipe.seed, recipe.max_steps, recipe.accumulation)
     return Built(recipe, row, examples, held_out, processor, model, adapters, collator, loop, network)
@@ -198,16 +202,28 @@ def _held_out(recipe: Recipe) -> Examples:
     return examples.select(range(min(section.size, len(examples))))
 
 
-def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples) -> tuple[PreTrainedModel, Any]:
+def _start(recipe: Recipe, device: torch.device) -> Loaded | None:
+    """The run to start from, on the device already; without its weights where they are to be read quantized."""
+    if recipe.init_from is None:
+        return None
+    return load(recipe.init_from, "meta" if recipe.lora.quantization else str(device))
+
+
+def _model_and_processor(
+    recipe: Recipe, row: Row, auto: str, examples: Examples, start: Loaded | None
+) -> tuple[PreTrainedModel, Any]:
     """Those of the run to start from, with another head where the run has one, or new ones, which may take a part from
     that run.
 
     Raises:
         UsageError: The run is another model than the recipe's, and no part of it.
     """
-    start = load(recipe.init_from) if recipe.init_from is not None else None
     if start is not None and start.row.name == row.name:
         check_same(start, recipe)
+        if row.stands_in:
+            if "template" in recipe.processor:
+                follow(start.processor, recipe)
+            return start.model, start.processor
         kind = factory.module_class(row, auto)
         if material_of(row.tasks[0]).speaks:
             follow(start.processor, recipe, own_template(recipe))
@@ -227,10 +243,17 @@ def _model_and_processor(recipe: Recipe, row: Row, auto: str, examples: Examples
     return model, processor
 
 
-def _place(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
-    """Bring a model to its device, for training, its convolutions in the order of axes that the recipe wants."""
+def _place(model: nn.Module, recipe: Recipe, accelerator: Accelerator) -> None:
+    """Bring a model to its device, for training, its convolutions in the order of axes that the recipe wants.
+
+    What learns does so in fp32. The frozen base of adapters stays in half precision where products are in bf16.
+    """
     if recipe.lora.quantization is None:  # a quantized one is there
-        model.to(device)
+        model.to(accelerator.device)
+    keeps_half = recipe.lora.targets and accelerator.mixed_precision == "bf16"
+    for parameter in model.parameters():
+        if parameter.is_floating_point() and (parameter.requires_grad or not keeps_half):
+            parameter.data = parameter.data.float()
     model.train()
     for name, section in recipe.players.items():
         if section.channels_last:

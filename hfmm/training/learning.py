@@ -33,9 +33,9 @@ class PlayerSection:
     """How one player learns.
 
     `warmup` and `decay` are shares of `max_steps`: of the start, and of the end for `warmup_constant_linear`.
-    `freeze` holds regular expressions over parameter names. `precision` is fp32, bf16, or auto: bf16 where the
-    hardware multiplies in it, else fp32. `channels_last` lays the weights of convolutions out as pictures are, channels
-    last: faster for most on CPUs and in bf16 on GPUs.
+    `freeze` holds regular expressions over parameter names, or the words vision, projector and language. `precision` is
+    fp32, bf16, or auto: bf16 where the hardware multiplies in it, else fp32. `channels_last` lays the weights of
+    convolutions out as pictures are, channels last: faster for most on CPUs and in bf16 on GPUs.
     """
 
     optimizer: str = "adamw"

@@ -19,13 +19,9 @@ from transformers.pytorch_utils import Conv1D
 from hfmm.errors import UsageError, unknown
 from hfmm.loading import ADAPTER
 from hfmm.training.objectives.base import Fit, Objective
+from hfmm.training.parts import PARTS, find, inside
 from hfmm.training.recipe import LoraSection
 
-PARTS = {  # words for the parts of a model that reads pictures and words, and the names that they have in models
-    "language": ("language_model", "text_model", "text_encoder"),
-    "projector": ("multi_modal_projector", "connector", "visual.merger"),
-    "vision": ("vision_tower", "vision_model", "visual", "image_tower"),
-}
 WHOLE = ("projector",)  # trained whole, as small as adapters would be, and saved with them
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, Conv1D)  # and no subclass: what computes something else, adapters would spoil
 PLAIN = (1, {1}, "zeros")  # groups, dilation and padding of the convolutions that peft adapts as they are
@@ -100,7 +96,7 @@ def adapt(model: nn.Module, section: LoraSection, base: str | None) -> Any | Non
     from hfmm.training.adapted import AdaptedLinear
 
     whole = sorted({_path(model, word) for word in (*_whole(section.targets), *section.also_train)})
-    chosen = [name for name in layers(model, section.targets) if not any(_inside(name, path) for path in whole)]
+    chosen = [name for name in layers(model, section.targets) if not any(inside(name, path) for path in whole)]
     if not chosen:
         raise UsageError(f"lora.targets: {', '.join(whole)} is trained whole: name a part that gets adapters, too")
     _hold_buffers(model)
@@ -154,7 +150,7 @@ def layers(model: nn.Module, targets: Iterable[str]) -> list[str]:
     words = [target for target in targets if target not in WHOLE]
     known = adaptable(model)
     found: set[str] = set()
-    named = {target: _find(model, target) for target in words}
+    named = {target: find(model, target) for target in words}
     for target, path in named.items():
         fits = re.compile(rf"{re.escape(path)}(\..*)?") if path is not None else _compiled(target)
         hits = [name for name in known if fits.fullmatch(name)]
@@ -174,9 +170,9 @@ def adaptable(model: nn.Module) -> list[str]:
 
 def parts(model: nn.Module) -> list[str]:
     """Names of the parts in which there are such layers: words that are known of every model, then the model's own."""
-    words = [word for word in PARTS if _find(model, word) is not None]
+    words = [word for word in PARTS if find(model, word) is not None]
     own = [name for name, _ in _own_parts(model)]
-    return words + [name for name in own if any(_inside(layer, name) for layer in adaptable(model))]
+    return words + [name for name in own if any(inside(layer, name) for layer in adaptable(model))]
 
 
 def pattern_of(names: list[str], model: nn.Module) -> str:
@@ -197,10 +193,6 @@ def _whole(targets: Iterable[str]) -> list[str]:
     return [target for target in targets if target in WHOLE]
 
 
-def _inside(name: str, path: str) -> bool:
-    return name == path or name.startswith(f"{path}.")
-
-
 def _own_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """A model's parts, and the parts of these, by name."""
     for name, part in model.named_children():
@@ -214,29 +206,10 @@ def _path(model: nn.Module, word: str) -> str:
     Raises:
         UsageError: There is none, or there are several.
     """
-    path = _find(model, word)
+    path = find(model, word)
     if path is None:
         raise unknown(f"part of {type(model).__name__}", word, (*parts(model),))
     return path
-
-
-def _find(model: nn.Module, word: str) -> str | None:
-    """The full name of the part that a word means, or None.
-
-    Raises:
-        UsageError: There are several.
-    """
-    paths = [name for name, _ in model.named_modules()]
-    if word in paths:
-        return word
-    children = ["", *(f"{name}." for name, _ in model.named_children())]
-    for name in PARTS.get(word, (word,)):
-        found = [child + name for child in children if child + name in paths]
-        if len(found) > 1:
-            raise UsageError(f"'{word}' is the name of several parts: give one of {', '.join(found)}")
-        if found:
-            return found[0]
-    return None
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -253,22 +226,22 @@ def towers(model: nn.Module) -> dict[str, bool]:
     found: dict[str, bool] = {}
     for name, part in model.named_modules():
         nested = isinstance(part, PreTrainedModel) and part is not model and part is not model.base_model
-        if nested and not any(_inside(name, outer) for outer in found):
-            found[name] = part.main_input_name == "pixel_values"
+        if nested and not any(inside(name, outer) for outer in found):
+            found[name] = part.main_input_name == "pixel_values" or name.rpartition(".")[2] in PARTS["vision"]
     return found
 
 
 def _check_towers(model: nn.Module, target: str, hits: list[str], asked: Mapping[str, str]) -> None:
     """Refuse a target that reaches several towers, or that of a reader's pictures, without naming it."""
-    reached = {tower: [name for name in hits if _inside(name, tower)] for tower in towers(model)}
-    reached = {tower: inside for tower, inside in reached.items() if inside}
+    reached = {tower: [name for name in hits if inside(name, tower)] for tower in towers(model)}
+    reached = {tower: found for tower, found in reached.items() if found}
     reads = isinstance(model, PreTrainedModel) and {"vocab_size", "text_config"} & model.config.to_dict().keys()
-    for tower, inside in reached.items():
-        named = tower.rpartition(".")[2] in target or any(_inside(path, tower) for path in asked.values())
-        is_whole = target in asked and inside == hits
+    for tower, found in reached.items():
+        named = tower.rpartition(".")[2] in target or any(inside(path, tower) for path in asked.values())
+        is_whole = target in asked and found == hits
         guarded = len(reached) > 1 or (towers(model)[tower] and reads)
         if guarded and not (named or is_whole):
             raise UsageError(
-                f"lora.targets: '{target}' also reaches {len(inside)} layers of {tower}: add that part by name, or "
+                f"lora.targets: '{target}' also reaches {len(found)} layers of {tower}: add that part by name, or "
                 "anchor the pattern to the part that is meant"
             )

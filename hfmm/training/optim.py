@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from hfmm.errors import UsageError
 from hfmm.training.learning import OPTIMIZERS, PlayerSection, learning_rate
+from hfmm.training.parts import PARTS, find, inside
 from hfmm.training.pieces import like
 
 
@@ -24,19 +25,33 @@ def optimizer_of(parameters: list[nn.Parameter], section: PlayerSection) -> Opti
 
 
 def freeze(module: nn.Module, patterns: list[str], player: str) -> None:
-    """Stop training the parameters whose names a pattern matches from the start.
+    """Stop training the parameters whose names a pattern matches from the start, or that are of a part.
+
+    Args:
+        module: The player.
+        patterns: Regular expressions, or words of [`hfmm.training.parts.PARTS`]; a picture tower is frozen without a
+            projector that is in it.
+        player: What errors call it.
 
     Raises:
         UsageError: A pattern matches nothing, or nothing is left to train.
     """
     for pattern in patterns:
-        hits = [parameter for name, parameter in module.named_parameters() if re.match(pattern, name)]
+        hits = [parameter for name, parameter in module.named_parameters() if _is_meant(module, pattern, name)]
         if not hits:
             raise UsageError(f"players.{player}.freeze: '{pattern}' matches no parameter")
         for parameter in hits:
             parameter.requires_grad_(False)
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise UsageError(f"players.{player}.freeze leaves nothing to train")
+
+
+def _is_meant(module: nn.Module, pattern: str, name: str) -> bool:
+    if pattern not in PARTS:
+        return re.match(pattern, name) is not None
+    part, projector = find(module, pattern), find(module, "projector")
+    others = [projector] if projector is not None and projector != part else []
+    return part is not None and inside(name, part) and not any(inside(name, path) for path in others)
 
 
 def set_training(module: nn.Module) -> None:

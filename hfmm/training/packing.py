@@ -38,6 +38,24 @@ class Packing(NamedTuple):
     back: Tensor
 
 
+def can_pack(config: PreTrainedConfig, inputs: Mapping[str, Any]) -> bool:
+    """Whether packed rows are what padded ones are to a language model.
+
+    They are not where more is known of a token than its place, where places have several axes, as those of patches
+    may have, and where attention does not reach back to the start or is squashed.
+
+    Args:
+        config: The language model's own.
+        inputs: Of a batch.
+    """
+    if any(name.endswith("token_type_ids") for name in inputs):
+        return False
+    values = config.to_dict()
+    of_places = values.get("rope_parameters") or {}
+    limited = values.get("sliding_window") or values.get("attn_logit_softcapping") or "mrope_section" in of_places
+    return not limited and {*(values.get("layer_types") or ["full_attention"])} == {"full_attention"}
+
+
 def pack(inputs: Mapping[str, Any], wanted: Tensor) -> tuple[dict[str, Any], Tensor]:
     """Take the padding out of a batch.
 

@@ -1,7 +1,39 @@
-"""Parameters by part, for a person."""
+"""The parts of a model: the words that people have for them, and their parameters, counted for a person."""
 
 import torch
 from torch import nn
+
+from hfmm.errors import UsageError
+
+PARTS = {  # words for the parts of a model that reads pictures and words, and the names that they have in models
+    "language": ("language_model", "text_model", "text_encoder"),
+    "projector": ("multi_modal_projector", "connector", "visual.merger"),
+    "vision": ("vision_tower", "vision_model", "visual", "image_tower"),
+}
+
+
+def inside(name: str, path: str) -> bool:
+    """Whether a name is that of a part or of something in it."""
+    return name == path or name.startswith(f"{path}.")
+
+
+def find(model: nn.Module, word: str) -> str | None:
+    """The full name of the part that a word means, or None.
+
+    Raises:
+        UsageError: There are several.
+    """
+    paths = [name for name, _ in model.named_modules()]
+    if word in paths:
+        return word
+    children = ["", *(f"{name}." for name, _ in model.named_children())]
+    for name in PARTS.get(word, (word,)):
+        found = [child + name for child in children if child + name in paths]
+        if len(found) > 1:
+            raise UsageError(f"'{word}' is the name of several parts: give one of {', '.join(found)}")
+        if found:
+            return found[0]
+    return None
 
 
 def _parts(model: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -102,7 +102,8 @@ def train(
     progress = directory.restore(built)
     if progress.step:
         talk(f"continuing {directory.path} after step {progress.step}", quiet)
-    talk(f"{built.row.title} ({settings.preset}), parameters by part:\n{parts_table(built.model)}", quiet)
+    preset = "" if built.row.stands_in else f" ({settings.preset})"
+    talk(f"{built.row.title}{preset}, parameters by part:\n{parts_table(built.model)}", quiet)
     with _stopping_signals() as stop:
         try:
             if isinstance(built.objective, Fit):
@@ -232,7 +233,7 @@ def _note_scores(built: Built, directory: RunDirectory, progress: Progress) -> N
         "metrics": progress.best["scores"] if progress.best else progress.scores,
         "how": by_command("train", {}, recipe.name),
         "architecture": built.row.name,
-        "preset": recipe.preset,
+        "preset": None if built.row.stands_in else recipe.preset,
         "seed": recipe.seed,
         "steps": progress.best["step"] if progress.best else progress.step,
         "hardware": hardware(),

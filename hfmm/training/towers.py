@@ -93,7 +93,7 @@ class RememberingCollator:
         self.processor = collator.processor
         self.store = store
         counting = copy.copy(self.processor)
-        counting.image_processor = partial(_counted, picture_size(self.processor))
+        counting.image_processor = _Counter(picture_size(self.processor))
         self.collator = DialogueCollator(counting)
 
     def draw(self, example: Example, random: Any) -> Example:
@@ -120,9 +120,19 @@ class RememberingCollator:
         return made
 
 
-def _counted(size: tuple[int, int], pictures: Sequence[Any], return_tensors: str) -> dict[str, Tensor]:
-    """Pixels that take no memory, for whoever counts patches. (P, 3, height, width)."""
-    return {"pixel_values": torch.zeros(()).expand(len(pictures), 3, *size)}
+class _Counter:
+    """Stands in for an image processor for whoever counts patches: pixels that take no memory."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def fetch_images(self, pictures: Sequence[Any]) -> Sequence[Any]:
+        """Pictures that are there."""
+        return pictures
+
+    def __call__(self, pictures: Sequence[Any], **settings: Any) -> dict[str, Tensor]:
+        """(P, 3, height, width)."""
+        return {"pixel_values": torch.zeros(()).expand(len(pictures), 3, *self.size)}
 
 
 def key_of(picture: Image.Image) -> bytes:

@@ -5,10 +5,11 @@
 The model is upstream's LLaVA of 43 million parameters with random weights: a CLIP tower of eight layers 384 wide over
 64 patches, a Llama of six layers 512 wide, adapters of rank 16 in all its matrices. A step is four dialogues of one
 turn, 8 to 320 words long (half of them below 40), loss on answers alone, with pictures, tokens and AdamW in it. Ours is
-hfmm's own loop in bf16, as `hfmm train` takes it, the tower's features known from an earlier visit; a plain loop does
-the same without the loop's norm, checks and log, and the bare one neither data nor optimizer. TRL runs as it comes, and
-with precision and attention like ours and without recomputing activations. Contenders take turns, each in a process of
-its own; seconds are those of the processor on a CPU, and of the clock on a GPU. The first step is not counted.
+hfmm's own loop as `hfmm train` takes it, in bf16 where the hardware multiplies in it, the tower's features known from
+an earlier visit; a plain loop does the same without the loop's norm, checks and log, and the bare one neither data nor
+optimizer. TRL runs as it comes, and with precision and attention like ours and without recomputing activations.
+Contenders take turns, each in a process of its own; seconds are those of the processor on a CPU, and of the clock on a
+GPU. The first step is not counted.
 """
 
 import argparse
@@ -92,13 +93,13 @@ def ours(steps: int, device: str, contender: str) -> list[float]:
     from hfmm.training.recipe import LoraSection, Recipe
 
     processor, data = create_data()
-    section = PlayerSection(learning_rate=RATE, precision="bf16")
+    section = PlayerSection(learning_rate=RATE, precision="auto")
     accelerator = make_accelerator(Recipe("llava", players={"model": section}), device, Path())
     model = create_model().to(accelerator.device)
     set_matrix_precision(training=True)
     set_attention(model, accelerator.device)
     lora.adapt(model, LoraSection([LANGUAGE], rank=RANK, alpha=2 * RANK), "base")
-    collator = towers.remember(model, DialogueCollator(processor), processor, "bf16")
+    collator = towers.remember(model, DialogueCollator(processor), processor, accelerator.mixed_precision)
     player = Player.build("model", model, section, accelerator.prepare_model)
     loop = Loop(accelerator, Instruction({"model": player.wrapped}), {"model": player}, seed=0, max_steps=10**6)
     set_training(model)
@@ -155,10 +156,13 @@ def _context() -> Any:
 
 def peer(steps: int, device: str, alike: bool) -> list[float]:
     """Seconds of steps of TRL's trainer."""
+    import torch
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
+
+    from hfmm.device import multiplies_bf16, set_attention
 
     processor, data = create_data()
     rows = [
@@ -172,8 +176,8 @@ def peer(steps: int, device: str, alike: bool) -> list[float]:
     model = create_model()
     settings: dict[str, Any] = {}
     if alike:
-        model.set_attn_implementation("eager")
-        settings = {"bf16": True, "gradient_checkpointing": False}
+        set_attention(model, torch.device(device))
+        settings = {"bf16": multiplies_bf16(device == "cuda"), "gradient_checkpointing": False}
     times: list[float] = []
 
     class Watch(TrainerCallback):

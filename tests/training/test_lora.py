@@ -23,7 +23,7 @@ from hfmm.training.batches import loader
 from hfmm.training.build import build, make_accelerator
 from hfmm.training.flags import recipe_of
 from hfmm.training.optim import set_training
-from hfmm.training.parts import parts_table
+from hfmm.training.parts import PARTS, parts_table
 from hfmm.training.recipe import LoraSection
 from tests.testing import seeded
 
@@ -245,7 +245,7 @@ def test_a_step_with_adapters_changes_adapters_alone(name, tmp_path):
     base.model.save_pretrained(tmp_path)
     base.processor.save_pretrained(tmp_path)
     write_index(tmp_path, base.row)
-    words = [word for word in lora.parts(base.model) if word not in lora.PARTS]
+    words = [word for word in lora.parts(base.model) if word not in PARTS]
     targets = [word for word in words if not any(other.startswith(f"{word}.") for other in words)]
     if name in WITHOUT:
         with pytest.raises(UsageError, match=WITHOUT[name]):

@@ -9,6 +9,7 @@ from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, eval_result_
 from hfmm.catalogue import PIPELINE, Row
 from hfmm.hub import cards
 
+CONVERSES = "image-text-to-text"  # the task
 USE = re.compile(r"^## Use\n.*?(?=^## )", re.DOTALL | re.MULTILINE)
 THEN = {  # Auto class -> what one does with the model
     "AutoModelForImageTextToText": (
@@ -36,13 +37,20 @@ THEN = {  # Auto class -> what one does with the model
     ),
 }
 
+CONVERSE = """picture = {"type": "image", "image": Image.open("picture.jpg")}
+said = [{"role": "user", "content": [picture, {"type": "text", "text": "What is in the picture?"}]}]
+settings = {"add_generation_prompt": True, "tokenize": True, "return_dict": True, "return_tensors": "pt"}
+inputs = processor.apply_chat_template(said, **settings)
+ids = model.generate(**inputs, max_new_tokens=64)
+print(processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+"""
 CALLED = {  # task -> how a diffusers pipeline is called
     "unconditional-image-generation": "8",
     "text-to-image": '"a small red star"',
 }
 
 
-def hub_card(row: Row, rows: list[dict[str, Any]], repo_id: str, reader: str | None) -> str:
+def hub_card(row: Row, rows: list[dict[str, Any]], repo_id: str, reader: str | None, own_code: bool) -> str:
     """The architecture's documentation with these measurements, as the `README.md` of a repository.
 
     Args:
@@ -50,9 +58,10 @@ def hub_card(row: Row, rows: list[dict[str, Any]], repo_id: str, reader: str | N
         rows: Of `results.json`; none says that nothing was measured.
         repo_id: Where it is published.
         reader: The Auto class of its processor, if it has one.
+        own_code: Whether the repository brings classes that transformers does not have.
     """
     text = cards.with_results(cards.text_of(row), rows)
-    card = ModelCard(USE.sub(lambda _: use(row, repo_id, reader), text), ignore_metadata_errors=False)
+    card = ModelCard(USE.sub(lambda _: use(row, repo_id, reader, own_code), text), ignore_metadata_errors=False)
     if rows:
         data: Any = card.data  # ModelCardData, which says less to a type checker
         data.model_name = repo_id.partition("/")[2] or repo_id
@@ -64,7 +73,7 @@ def hub_card(row: Row, rows: list[dict[str, Any]], repo_id: str, reader: str | N
     return f"{str(card).rstrip()}\n"
 
 
-def use(row: Row, repo_id: str, reader: str | None) -> str:
+def use(row: Row, repo_id: str, reader: str | None, own_code: bool) -> str:
     """The section that shows how to load it."""
     if row.pipeline:
         return (
@@ -81,15 +90,15 @@ def use(row: Row, repo_id: str, reader: str | None) -> str:
             f"images = pipeline({CALLED[row.tasks[0]]}).images\n```\n\n"
             "It needs torch, transformers and diffusers, whose own classes all its parts are.\n\n"
         )
-    then = THEN.get(auto, "") if reader else ""
+    then = CONVERSE if row.tasks[0] == CONVERSES else THEN.get(auto, "")
+    then = then if reader else ""
+    place = f'"{repo_id}", trust_remote_code=True' if own_code else f'"{repo_id}"'
     lines = ["from PIL import Image"] if then else []
     lines += [f"from transformers import {', '.join(sorted({auto, *([reader] if reader else [])}))}", ""]
-    lines += [f'model = {auto}.from_pretrained("{repo_id}", trust_remote_code=True)']
-    lines += [f'processor = {reader}.from_pretrained("{repo_id}", trust_remote_code=True)'] if reader else []
-    return (
-        "## Use\n\n```python\n" + "\n".join(lines) + f"\n{then}```\n\n"
-        "It needs torch and transformers. After `import hfmm` it loads without `trust_remote_code`.\n\n"
-    )
+    lines += [f"model = {auto}.from_pretrained({place})"]
+    lines += [f"processor = {reader}.from_pretrained({place})"] if reader else []
+    trusted = " After `import hfmm` it loads without `trust_remote_code`." if own_code else ""
+    return "## Use\n\n```python\n" + "\n".join(lines) + f"\n{then}```\n\nIt needs torch and transformers.{trusted}\n\n"
 
 
 def _result(entry: dict[str, Any], metric: str, value: float, task: str) -> EvalResult:

@@ -74,7 +74,8 @@ def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
         bundle(tree)
     results = tree / "results.json"
     rows: list[dict[str, Any]] = _read(results) if results.exists() else []
-    texts = {"README.md": hub_card(row, rows, repo_id, _reader(row, tree)), "LICENSE": NOTICE, **evaluation_files(rows)}
+    card = hub_card(row, rows, repo_id, _reader(row, tree), own_code=any(tree.glob("*.py")))
+    texts = {"README.md": card, "LICENSE": NOTICE, **evaluation_files(rows)}
     for name, text in texts.items():
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text(text, encoding="utf-8")

@@ -136,6 +136,16 @@ def test_a_run_from_adapters_to_one_published_model(saved, tmp_path):
     assert hfmm.LlavaChat(folder).ask_each(["what"], [[WIDE]], max_new_tokens=4) == said
 
 
+def test_the_published_card_shows_how_to_converse(saved, tmp_path, monkeypatch, capsys):
+    hfmm.publish(saved, "me/other", local_dir=tmp_path / "me" / "other")
+    WIDE.save(tmp_path / "picture.jpg")
+    monkeypatch.chdir(tmp_path)
+    code = (tmp_path / "me" / "other" / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    assert "trust_remote_code" not in code  # there is none
+    exec(code)  # as a reader would
+    assert capsys.readouterr().out
+
+
 def test_all_of_it_learns_in_fp32_though_it_is_stored_in_half(saved, tmp_path):
     half = tmp_path / "half"
     loading.load(saved).model.to(torch.float16).save_pretrained(half)

@@ -72,8 +72,10 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
         auto = row.auto[0][0]
         model = getattr(transformers, auto).from_pretrained(where, revision=revision, use_safetensors=True)
         processor = _reader(row).from_pretrained(where, revision=revision)
-        if row.stands_in and not getattr(processor, "chat_template", None):
-            raise UsageError(f"{where} holds a '{config.model_type}', which has no chat template to converse by")
+        if row.stands_in and not (getattr(processor, "chat_template", None) and hasattr(processor, "image_token")):
+            raise UsageError(
+                f"{where} holds a '{config.model_type}', which has no chat template with placeholders of pictures"
+            )
     except (SafetensorError, json.JSONDecodeError) as error:
         raise DataError(
             f"{where}: a file is damaged ({' '.join(str(error).split())}): copy or train it again"

@@ -13,7 +13,7 @@ from transformers.utils.chat_template_utils import render_jinja_template
 
 from hfmm.data.columns import pictures_of
 from hfmm.data.examples import Example, Examples
-from hfmm.errors import DataError
+from hfmm.errors import DataError, UsageError
 
 IGNORED = -100  # label of a token that is not learned
 CAPTION_REQUEST = "Describe the image concisely."
@@ -119,10 +119,15 @@ def batch_of(processor: Any, drawn: Sequence[Mapping[str, Any]], left: bool = Fa
         became, one after another (`pixel_values` (pictures, 3, height, width)).
     """
     ids = [example["input_ids"] for example in drawn]
+    marks = [example["marks"] for example in drawn]
+    unmarked = [[0] * len(row) for row in ids]
     return {
         "input_ids": padded(ids, processor.tokenizer.pad_token_id, left),
         "attention_mask": padded([[1] * len(row) for row in ids], 0, left),
-        **{name: padded([example["marks"][name] for example in drawn], 0, left) for name in drawn[0]["marks"]},
+        **{
+            name: padded([own.get(name, zeros) for own, zeros in zip(marks, unmarked, strict=True)], 0, left)
+            for name in sorted({name for own in marks for name in own})
+        },
         **joined([example["pictures"] for example in drawn]),
     }
 
@@ -252,6 +257,7 @@ def _read(processor: Any, text: str, pictures: Sequence[Any], name: str) -> tupl
 
     Raises:
         DataError: The text does not fit the pictures.
+        UsageError: The processor does not tell where it put them.
     """
     tokenizer = processor.tokenizer
     shown = text.count(processor.image_token)
@@ -267,6 +273,8 @@ def _read(processor: Any, text: str, pictures: Sequence[Any], name: str) -> tupl
         return_text_replacement_offsets=True,
     )  # fmt: skip
     (places,), (replaced,) = read.pop("offset_mapping"), read.pop("text_replacement_offsets", [[]])
+    if len(replaced) != len(pictures):
+        raise UsageError(f"a {type(processor).__name__} does not tell where in a text pictures stand, and is not taken")
     (input_ids,) = read.pop("input_ids")
     del read["attention_mask"]
     marks = {key: values[0] for key, values in read.items() if key.endswith("token_type_ids")}

@@ -171,10 +171,22 @@ def test_where_an_answer_looked():
     assert torch.tensor(turn["attention"]).shape[1:] == (2, 2)  # of the tile that is all of the picture
 
 
+def test_a_processor_that_does_not_tell_where_pictures_stand_is_refused(monkeypatch):
+    _, processor = KINDS["llava_next"]()
+    told = type(processor).__call__
+
+    def silent(self, *args, return_text_replacement_offsets, **kwargs):  # as those of some models are
+        return told(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(processor), "__call__", silent)
+    with pytest.raises(UsageError, match="does not tell where in a text pictures stand"):
+        encode(processor, talk(1), [WIDE], "one")
+
+
 def test_a_model_without_a_template_is_refused(tmp_path):
     model, processor = KINDS["llava_next"]()
     processor.chat_template = None
     for part in (model, processor):
         part.save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match="'llava_next', which has no chat template"):
+    with pytest.raises(UsageError, match="'llava_next', which has no chat template with"):
         loading.load(tmp_path)

@@ -101,11 +101,11 @@ def row_of_type(model_type: str) -> Row | None:
     stands in for theirs.
     """
     row, name = catalogue.of_model_type(model_type), OTHERS.get(model_type)
-    host = catalogue.find(HOST)
-    if row is not None or name is None or host is None:
+    if row is not None or name is None:
         return row
     title = name.removesuffix("ForConditionalGeneration")
-    return host._replace(title=title, upstream=model_type, auto=((CONVERSES, name),), stands_in=True)
+    of_host = factory.ready_row(HOST)
+    return of_host._replace(title=title, upstream=model_type, auto=((CONVERSES, name),), stands_in=True)
 
 
 def _is_pipeline(where: str | Path, revision: str | None) -> bool:

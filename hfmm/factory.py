@@ -295,7 +295,6 @@ def processor_class(row: Row) -> Any:
 def picture_size(processor: Any) -> tuple[int, int]:
     """(height, width) in pixels of what a processor makes of a picture, which a larger JPEG may be decoded to."""
     image_processor = processor.image_processor if isinstance(processor, ProcessorMixin) else processor
-    crop = getattr(image_processor, "crop_size", None)
-    if not (image_processor.do_resize and crop):  # then it is needed whole
-        return WHOLE, WHOLE
-    return crop["height"], crop["width"]
+    crop: Any = getattr(image_processor, "crop_size", None)
+    is_cut = image_processor.do_resize and crop  # else it is needed whole
+    return (crop["height"], crop["width"]) if is_cut else (WHOLE, WHOLE)

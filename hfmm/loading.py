@@ -9,7 +9,6 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoImageProcessor, AutoProcessor
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as OTHERS
 from transformers.utils import cached_file
 from transformers.utils import logging as hub_logging
 
@@ -17,8 +16,8 @@ from hfmm import catalogue, factory
 from hfmm.catalogue import Row
 from hfmm.device import multiplies_bf16
 from hfmm.errors import AccessError, DataError, UsageError
+from hfmm.upstream import row_of_type
 
-HOST, CONVERSES = "llava_1_5", "AutoModelForImageTextToText"
 ADAPTER, CONFIG, INDEX = "adapter_config.json", "config.json", "model_index.json"
 
 hub_logging.disable_progress_bar()  # a bar for a file that is read in a moment is noise
@@ -72,7 +71,7 @@ def load(where: str | Path, device: str = "cpu", revision: str | None = None) ->
         auto = row.auto[0][0]
         model = getattr(transformers, auto).from_pretrained(where, revision=revision, use_safetensors=True)
         processor = _reader(row).from_pretrained(where, revision=revision)
-        if row.stands_in and not (getattr(processor, "chat_template", None) and hasattr(processor, "image_token")):
+        if row.stands_in and not all(getattr(processor, name, None) for name in ("chat_template", "image_token")):
             raise UsageError(
                 f"{where} holds a '{config.model_type}', which has no chat template with placeholders of pictures"
             )
@@ -92,20 +91,6 @@ def _placed(model: Any, device: str) -> Any:
     if torch.device(device).type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
         return model.to(torch.bfloat16 if multiplies_bf16(on_gpu=False) else torch.float32)
     return model.to(device)
-
-
-def row_of_type(model_type: str) -> Row | None:
-    """The row of models of that type, or None.
-
-    Others that converse about pictures, through a processor of transformers, are handled as LLaVA-1.5 is, whose row
-    stands in for theirs.
-    """
-    row, name = catalogue.of_model_type(model_type), OTHERS.get(model_type)
-    if row is not None or name is None:
-        return row
-    title = name.removesuffix("ForConditionalGeneration")
-    of_host = factory.ready_row(HOST)
-    return of_host._replace(title=title, upstream=model_type, auto=((CONVERSES, name),), stands_in=True)
 
 
 def _is_pipeline(where: str | Path, revision: str | None) -> bool:

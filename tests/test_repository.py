@@ -32,13 +32,15 @@ READY = list(catalogue.ready())
 
 BASICS = ("hfmm.errors", "hfmm.files")
 STRINGS = ("hfmm.catalogue", *BASICS)
-LOADING = ("hfmm.factory", "hfmm.loading", "hfmm.device", "hfmm.registration", "hfmm.results", *STRINGS)
+LOADING = (
+    "hfmm.factory", "hfmm.loading", "hfmm.device", "hfmm.registration", "hfmm.results", "hfmm.upstream", *STRINGS,
+)  # fmt: skip
 DATA = ("hfmm.data", *BASICS)
 METRICS = ("hfmm.metrics", "hfmm.data.scenes.grammar", *BASICS)
 EXPLANATION = ("hfmm.explanation", "hfmm.robustness", "hfmm.nn", *DATA, *LOADING, "hfmm.data")
 SEARCH = ("hfmm.retrieval", *EXPLANATION)
 EVALUATION = ("hfmm.evaluation", "hfmm.chat", *METRICS, *SEARCH)
-HUB = ("hfmm.hub", "hfmm.registration", "hfmm.results", *STRINGS)
+HUB = ("hfmm.hub", "hfmm.registration", "hfmm.results", "hfmm.upstream", *STRINGS)
 MAY_IMPORT = {  # the longest prefix of a file's own name holds; `hfmm` itself stands for `from hfmm import <module>`
     "hfmm.__init__": ("hfmm.registration",),
     "hfmm.__main__": ("hfmm.cli",),
@@ -48,6 +50,7 @@ MAY_IMPORT = {  # the longest prefix of a file's own name holds; `hfmm` itself s
     "hfmm.results": BASICS,
     "hfmm.registration": STRINGS,
     "hfmm.device": BASICS,
+    "hfmm.upstream": STRINGS,
     "hfmm.factory": ("hfmm.nn", *DATA, *LOADING),
     "hfmm.loading": ("hfmm.nn", *LOADING),
     "hfmm.nn": ("hfmm.nn",),

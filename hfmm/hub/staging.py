@@ -17,7 +17,7 @@ from hfmm.hub.bundle import CONFIG, bundle
 from hfmm.hub.checks import check_finite, check_fits, check_no_pickles, check_private
 from hfmm.hub.model_index import evaluation_files, hub_card
 from hfmm.hub.pipelines import INDEX
-from hfmm.loading import row_of_type
+from hfmm.upstream import row_of_type
 
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 KEPT = (

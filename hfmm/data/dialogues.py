@@ -170,15 +170,27 @@ def encode(processor: Any, messages: Messages, pictures: Sequence[Any], name: st
     turns = messages[:-1] if messages[-1]["role"] == "user" else messages
     while len(turns) > 1:
         text, spans = rendered(processor, turns)
-        read, places = _read(processor, text, pictures, name)
-        count = len(read["input_ids"])
-        if count <= limit:
+        dropped = pictures_in(messages[len(turns) :])
+        read, places = _read(processor, text, pictures[: len(pictures) - dropped], name)
+        if len(read["input_ids"]) <= limit:
             return read | {"labels": _labels(read["input_ids"], places, spans)}
-        shorter = turns[:-2]
-        if not any(message["role"] == "assistant" for message in shorter):
-            raise DataError(f"example {name} has {count} tokens in its first turn, more than {limit}")
-        turns = shorter
+        counts = [*(_tokens_until(end, places) for _, end in spans[:-1]), len(read["input_ids"])]
+        answers = sum(count <= limit for count in counts)
+        if not answers:
+            raise DataError(f"example {name} has {counts[0]} tokens in its first turn, more than {limit}")
+        turns = _with_answers(turns, answers)
     raise DataError(f"example {name} has no answer to learn")
+
+
+def pictures_in(messages: Messages) -> int:
+    """How many pictures messages show."""
+    return sum(part["type"] == "image" for message in messages for part in message["content"])
+
+
+def _with_answers(messages: Messages, count: int) -> Messages:
+    """Messages up to an answer, the first of them being number 1."""
+    answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
+    return messages[: answers[count - 1] + 1]
 
 
 def length_of(processor: Any, messages: Messages, pictures: Sequence[Any], name: str) -> int:
@@ -264,6 +276,11 @@ def _before(places: Sequence[Span], replaced: Sequence[Mapping[str, Any]]) -> li
         inside = coming is not None and last > coming["new_span"][0]
         moved.append((first - gained, first - gained if inside else last - gained))
     return moved
+
+
+def _tokens_until(end: int, places: Sequence[Span]) -> int:
+    """How many tokens lead up to a place in the text; those of pictures have no length."""
+    return max(number for number, (first, last) in enumerate(places, 1) if first < last <= end)
 
 
 def _labels(input_ids: Sequence[int], places: Sequence[Span], spans: Sequence[Span]) -> list[int]:

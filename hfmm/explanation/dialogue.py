@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
-from hfmm.data.dialogues import Messages, batch_of, encode_prompt, ending_of
+from hfmm.data.dialogues import Messages, batch_of, encode_prompt, ending_of, pictures_in
 
 GRAY = (128, 128, 128)  # of the pictures that a blind model sees
 
@@ -92,7 +92,6 @@ def asked_of(example: Mapping[str, Any], pictures: Sequence[Image.Image]) -> lis
     for number, message in enumerate(example["messages"]):
         if message["role"] == "assistant":
             before = example["messages"][:number]
-            shown = sum(part["type"] == "image" for turn in before for part in turn["content"])
             said = " ".join(part["text"] for part in message["content"] if part["type"] == "text")
-            found.append((Talk(before, pictures[:shown], str(example["id"])), said))
+            found.append((Talk(before, pictures[: pictures_in(before)], str(example["id"])), said))
     return found

@@ -31,10 +31,11 @@ IN_PARTS = ("*.json", "*.safetensors", "*.txt")
 PUBLISHED = ("*.py", ".eval_results/*.yaml", "images/*.png", "README.md", "LICENSE")
 OF_PARTS = tuple(f"{part}/{pattern}" for part in PARTS for pattern in IN_PARTS)
 WRITTEN = (*KEPT, INDEX, *OF_PARTS, *PUBLISHED)  # and replaced when published again
-NOTICE = f"""The code in this repository (the .py files) comes from hfmm {__version__} and is licensed under the
+OF_CODE = f"""The code in this repository (the .py files) comes from hfmm {__version__} and is licensed under the
 Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 
-README.md states the license of the weights, and those of the data they were trained on.
+"""
+OF_WEIGHTS = """README.md states the license of the weights, and those of the data they were trained on.
 """
 
 
@@ -74,8 +75,10 @@ def stage(where: Path, tree: Path, repo_id: str, merge: bool = False) -> Row:
         bundle(tree)
     results = tree / "results.json"
     rows: list[dict[str, Any]] = _read(results) if results.exists() else []
-    card = hub_card(row, rows, repo_id, _reader(row, tree), own_code=any(tree.glob("*.py")))
-    texts = {"README.md": card, "LICENSE": NOTICE, **evaluation_files(rows)}
+    own_code = any(tree.glob("*.py"))
+    card = hub_card(row, rows, repo_id, _reader(row, tree), own_code)
+    notice = OF_CODE + OF_WEIGHTS if own_code else OF_WEIGHTS
+    texts = {"README.md": card, "LICENSE": notice, **evaluation_files(rows)}
     for name, text in texts.items():
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text(text, encoding="utf-8")

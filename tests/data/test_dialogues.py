@@ -142,6 +142,26 @@ def test_a_dialogue_that_is_too_long_loses_whole_turns():
     assert made["labels"][-1] == short.tokenizer.convert_tokens_to_ids("###")
 
 
+def test_pictures_of_turns_that_are_lost_are_lost_with_them(monkeypatch):
+    red, blue = tiny.picture(), tiny.picture((0, 0, 9))
+    first, second = tiny.dialogue(("where", "red"), pictures=1), tiny.dialogue(("what", "blue " * 60), pictures=1)
+    one = encode(reader(), first, [red], "one")
+    short, read = reader(max_length=60), []
+    prepare = type(short.image_processor).preprocess
+    monkeypatch.setattr(
+        type(short.image_processor), "preprocess", lambda *given, **kw: read.append(1) or prepare(*given, **kw)
+    )
+    turns = [*first, *second, *[message for _ in range(6) for message in tiny.dialogue(("why", "red"), pictures=0)]]
+    made = encode(short, turns, [red, blue], "two")
+    assert made["input_ids"] == one["input_ids"]
+    assert torch.equal(made["pictures"]["pixel_values"], one["pictures"]["pixel_values"])
+    assert len(read) == 2  # whatever is lost, pictures are prepared for the whole dialogue and for what is left
+    asked = encode(short, [*first, second[0]], [red, blue], "asked")  # of the second picture nothing was said
+    assert asked["input_ids"] == one["input_ids"]
+    with pytest.raises(DataError, match="speaks of 1 pictures but has 2"):
+        encode(short, [*first, second[0]], [red, blue, blue], "three")
+
+
 @pytest.mark.parametrize(
     ("messages", "pictures", "settings", "message"),
     [

@@ -47,6 +47,14 @@ def test_a_run_becomes_weights_code_processor_card_and_scores(finished, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_where_there_is_no_code_of_ours_the_license_speaks_of_weights_alone(tmp_path):
+    hfmm.create_model("resnet").save_pretrained(tmp_path / "net")
+    publish(tmp_path / "net", "me/net", local_dir=tmp_path / "out")
+    notice = (tmp_path / "out" / "LICENSE").read_text()
+    assert notice.startswith("README.md states the license of the weights")
+    assert ".py" not in notice
+
+
 def test_the_card_is_valid_and_its_numbers_are_those_of_the_run(finished, tmp_path):
     publish(finished, "me/sat", local_dir=tmp_path / "out")
     card = ModelCard.load(tmp_path / "out" / "README.md", ignore_metadata_errors=False)

@@ -6,8 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from hfmm.data.dialogues import Messages
 from hfmm.data.images import as_picture
+from hfmm.data.messages import Messages
 from hfmm.errors import UsageError
 from hfmm.explanation.dialogue import Talk, reply
 from hfmm.explanation.streaming import Pieces, stream

@@ -10,65 +10,16 @@ from torch import Tensor
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from hfmm.data.columns import pictures_of
-from hfmm.data.examples import Example, Examples
+from hfmm.data.examples import Example
+from hfmm.data.messages import Messages, in_either_order, pictures_in, with_answers
 from hfmm.data.padding import joined, padded
 from hfmm.errors import DataError, UsageError
 
 IGNORED = -100  # label of a token that is not learned
-CAPTION_REQUEST = "Describe the image concisely."
 IGNORED_ANSWER = "yes"  # says nothing: only what follows it is looked at
 MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")  # a chat template that says what the assistant says
 _RENDERING = Lock()  # upstream shares one compiled template between threads, and its marks with it
-Messages = list[dict[str, Any]]
 Span = tuple[int, int]  # first character, and the one after the last
-
-
-class Spoken(Examples):
-    """Examples with captions, or a question and an answer, as dialogues of one turn; dialogues stay as they are."""
-
-    def __init__(self, base: Examples) -> None:
-        self.base = base
-        self.name, self.split = base.name, base.split
-        self.features = base.features | {"messages": "messages"}
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def read(self, row: int) -> Example:
-        """An example and its messages."""
-        example = self.base.read(row)
-        return example | {"messages": _messages(example)}
-
-    def peek(self, row: int) -> Example:
-        """The same, pictures not decoded."""
-        example = self.base.peek(row)
-        return example | {"messages": _messages(example)}
-
-    def where(self, row: int) -> str:
-        """The place in the data."""
-        return self.base.where(row)
-
-    def sized(self, height: int, width: int) -> Examples:
-        """The same dialogues about smaller pictures."""
-        return Spoken(self.base.sized(height, width))
-
-
-def spoken(examples: Examples) -> Examples:
-    """Examples as dialogues, where they are none and can be some."""
-    features = examples.features
-    if "messages" in features or not ("captions" in features or {"question", "answer"} <= features.keys()):
-        return examples
-    return Spoken(examples)
-
-
-def _messages(example: Example) -> Messages:
-    asks = "question" in example
-    question, answer = (example["question"], example["answer"]) if asks else (CAPTION_REQUEST, example["captions"][0])
-    pictures = [{"type": "image"} for _ in pictures_of(example)]
-    return [
-        {"role": "user", "content": [*pictures, {"type": "text", "text": question}]},
-        {"role": "assistant", "content": [{"type": "text", "text": answer}]},
-    ]
 
 
 class DialogueCollator:
@@ -131,26 +82,6 @@ def batch_of(processor: Any, drawn: Sequence[Mapping[str, Any]], left: bool = Fa
     }
 
 
-def questions_of(example: Mapping[str, Any]) -> list[str]:
-    """What a user asks in a dialogue, a text a turn."""
-    asked = (message["content"] for message in example["messages"] if message["role"] == "user")
-    return [" ".join(part["text"] for part in parts if part["type"] == "text") for parts in asked]
-
-
-def in_either_order(messages: Messages, swap: bool) -> Messages:
-    """The same messages with the pictures of the first turn after its words, or before them.
-
-    A turn in which words stand on both sides of a picture stays as it is.
-    """
-    first = next(number for number, message in enumerate(messages) if message["role"] == "user")
-    parts = messages[first]["content"]
-    are_words = [part["type"] != "image" for part in parts]
-    if not swap or are_words not in (sorted(are_words), sorted(are_words, reverse=True)):
-        return messages
-    turned = sorted(parts, key=lambda part: (part["type"] != "image") == are_words[0])
-    return [*messages[:first], {**messages[first], "content": turned}, *messages[first + 1 :]]
-
-
 def encode(processor: Any, messages: Messages, pictures: Sequence[Any], name: str) -> dict[str, Any]:
     """A dialogue as tokens, with as many placeholders as its pictures have patches, and labels of its answers.
 
@@ -178,19 +109,8 @@ def encode(processor: Any, messages: Messages, pictures: Sequence[Any], name: st
         answers = sum(count <= limit for count in counts)
         if not answers:
             raise DataError(f"example {name} has {counts[0]} tokens in its first turn, more than {limit}")
-        turns = _with_answers(turns, answers)
+        turns = with_answers(turns, answers)
     raise DataError(f"example {name} has no answer to learn")
-
-
-def pictures_in(messages: Messages) -> int:
-    """How many pictures messages show."""
-    return sum(part["type"] == "image" for message in messages for part in message["content"])
-
-
-def _with_answers(messages: Messages, count: int) -> Messages:
-    """Messages up to an answer, the first of them being number 1."""
-    answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
-    return messages[: answers[count - 1] + 1]
 
 
 def length_of(processor: Any, messages: Messages, pictures: Sequence[Any], name: str) -> int:

@@ -7,6 +7,7 @@ from hfmm.data.checks import Problem
 from hfmm.data.columns import parse_columns, pictures_of, require
 from hfmm.data.examples import Examples, printable
 from hfmm.data.local import Source
+from hfmm.data.messages import spoken
 from hfmm.data.sources import examples_of, is_built_in, load_built_in, open_source
 from hfmm.data.splits import canonical_split
 from hfmm.errors import DataError
@@ -72,7 +73,7 @@ def too_long(examples: Examples, processor: Any) -> Iterator[Problem]:
     Raises:
         DataError: They are no dialogues.
     """
-    from hfmm.data.dialogues import length_of, spoken  # torch, which the doctor does without otherwise
+    from hfmm.data.dialogues import length_of  # torch, which the doctor does without otherwise
 
     limit = processor.tokenizer.model_max_length
     dialogues = spoken(examples)

@@ -6,8 +6,8 @@ from typing import Any
 
 from hfmm import metrics
 from hfmm.data.columns import pictures_of, require
-from hfmm.data.dialogues import spoken
 from hfmm.data.examples import Example, Examples
+from hfmm.data.messages import spoken
 from hfmm.errors import unknown
 from hfmm.evaluation.base import Asked, Outcome
 from hfmm.evaluation.reading import replies

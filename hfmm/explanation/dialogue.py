@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
-from hfmm.data.dialogues import Messages, batch_of, encode_prompt, ending_of, pictures_in
+from hfmm.data.dialogues import batch_of, encode_prompt, ending_of
+from hfmm.data.messages import Messages, pictures_in
 
 GRAY = (128, 128, 128)  # of the pictures that a blind model sees
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hfmm import data
-from hfmm.data.dialogues import questions_of, spoken
+from hfmm.data.messages import questions_of, spoken
 from hfmm.explanation import ANSWERING, CONVERSING, DRAWS_TEXTS, EXPLAINERS, GENERATES, RETRIEVAL
 from hfmm.explanation.page import Section
 from hfmm.explanation.samples import explain_samples

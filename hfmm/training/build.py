@@ -17,9 +17,9 @@ from hfmm import data, factory
 from hfmm.catalogue import Row
 from hfmm.data.collate import Collator
 from hfmm.data.columns import require
-from hfmm.data.dialogues import spoken
 from hfmm.data.examples import Examples
 from hfmm.data.identities import Identities
+from hfmm.data.messages import spoken
 from hfmm.data.questions import Answered
 from hfmm.data.splits import without_classes
 from hfmm.data.tasks import collator_of, material_of

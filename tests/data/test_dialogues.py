@@ -11,11 +11,10 @@ from hfmm.data.dialogues import (
     DialogueCollator,
     encode,
     ending_of,
-    in_either_order,
     rendered,
-    spoken,
 )
 from hfmm.data.examples import ListExamples
+from hfmm.data.messages import in_either_order, spoken
 from hfmm.errors import DataError
 from hfmm.nn.chat_processing import set_template
 from hfmm.nn.chat_templates import OWN

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from hfmm.data import load
-from hfmm.data.dialogues import spoken
+from hfmm.data.messages import spoken
 from hfmm.errors import DataError
 from hfmm.metrics.scienceqa_accuracy import read_choice
 from tests.data.files import write_lines

@@ -12,6 +12,8 @@ from hfmm.evaluation.base import Asked
 from hfmm.evaluation.prediction import Wanted, predict
 from hfmm.evaluation.verification import embed_examples
 from hfmm.explanation.verification import explain_face, roc_picture
+from hfmm.reproduction.verification import sections, told_apart
+from hfmm.training.flags import recipe_of
 
 TASK = "face-verification"
 
@@ -99,6 +101,17 @@ def test_without_a_gallery_it_shows_what_hiding_a_place_moves(run, digits):
     assert moved.shape == (8, 8)
     assert (moved >= 0).all()
     assert moved.max() > 0
+
+
+def test_the_page_begins_with_how_well_persons_are_told_apart(run, digits):
+    loaded = run.load()
+    outcome = evaluation.score_model(TASK, loaded.model, loaded.processor, digits, Asked())
+    found = told_apart(loaded.model, loaded.processor, digits).to_dict()
+    assert found["eer"] == pytest.approx(outcome.scores["eer"], abs=1e-9)
+    assert 0 < found["pixels"] < 0.5
+    (heading, _), (why, _) = sections(run.output_dir, recipe_of("facenet"), quiet=True)
+    assert heading == "How well they are told apart"
+    assert why == "Test pictures, and why"
 
 
 def test_a_curve_is_drawn():

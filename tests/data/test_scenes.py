@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hfmm.data.scenes import Scenes, render, world
-from hfmm.data.scenes.grammar import COLORS, SHAPES
+from hfmm.data.scenes.grammar import COLORS, COLUMNS, ROWS, SHAPES
 from hfmm.data.scenes.still import FIELDS
 from hfmm.errors import UsageError
 
@@ -225,3 +225,27 @@ def test_fewer_captions_are_the_first():
     assert rows[1] == rows[0][:2]
     with pytest.raises(UsageError, match="'captions' of scenes must be a whole number from 1 to 5, not 6"):
         Scenes(captions=6)
+
+
+# Scenes that differ
+
+
+def test_distinct_scenes_differ_in_their_objects_and_are_the_first_that_do():
+    plain, distinct = Scenes("test", size=1200), Scenes("test", size=1000, distinct=True)
+    kinds = [tuple(body.kind for body in plain.scene(row).bodies) for row in range(1200)]
+    first = [row for row, kind in enumerate(kinds) if kind not in kinds[:row]][:1000]
+    assert 1000 - len(set(kinds[:1000])) > 2  # without being asked for, some are drawn twice
+    assert [distinct.peek(row)["id"] for row in range(1000)] == [f"scenes-test-{row}" for row in first]
+    for row in (0, 500, 999):
+        assert distinct[row]["captions"] == plain[first[row]]["captions"]
+        assert distinct.scene(row) == plain.scene(first[row])
+    things = distinct[0]["objects"]
+    said = [(SHAPES[b.shape], COLORS[b.color], f"{ROWS[b.row]} {COLUMNS[b.column]}") for b in distinct.scene(0).bodies]
+    assert [(thing["shape"], thing["color"], thing["place"]) for thing in things] == said
+
+
+def test_where_too_few_scenes_differ_one_line_says_how_many():
+    with pytest.raises(UsageError, match=r"of 40,000 scenes, 1,080 are distinct: ask for fewer with 'size'"):
+        Scenes(objects=(1,), size=2000, distinct=True)
+    with pytest.raises(UsageError, match="'distinct' is for scenes that are drawn without a question"):
+        Scenes(view="vqa", distinct=True)

@@ -12,6 +12,7 @@ from hfmm.data.scenes.grammar import SHAPES
 from hfmm.data.scenes.still import ATTRIBUTE_NAMES, FIELDS, MASK_NAMES, PAIR_NAMES, Still
 from hfmm.errors import UsageError, unknown
 
+SEARCHED = 20  # scenes for each of those that are to be distinct
 STILL_FIELDS = ("image", "captions", "objects")  # unless others are asked for
 
 
@@ -66,6 +67,8 @@ class Scenes(Drawn):
         fields: Of a still; image, captions and objects by default.
         captions: How many of a still's five captions; the first two name every object and its place.
         overlap: Objects may hide each other in part.
+        distinct: No two scenes have the same objects: of those with the same shapes, colors, sizes and places, the
+            first alone. Among them a caption is searched for fairly.
         without: Kinds of questions that dialogues do not have, such as ["size_of_it"].
         further: How many questions on their own may follow a dialogue.
         descriptions: How often a dialogue ends with a description of the picture, a complete caption; from 0 to 1.
@@ -85,6 +88,7 @@ class Scenes(Drawn):
         fields: Sequence[str] | None = None,
         captions: int = 5,
         overlap: bool = False,
+        distinct: bool = False,
         without: Sequence[str] = (),
         further: int = 0,
         descriptions: float = 0.0,
@@ -104,6 +108,7 @@ class Scenes(Drawn):
         if any(self.manner) and view not in (*_EVEN_VIEWS, "stills"):
             given = next(name for name, value in self.manner._asdict().items() if value)
             raise UsageError(f"'{given}' is for dialogues about scenes, and the view '{view}' has none: leave it out")
+        self._numbers: Sequence[int] = self._distinct() if distinct else range(self.size)
         columns = _columns(view, fields)
         self.features = {column: kind for column, (kind, _) in columns.items()}
         self._getters = {column: attrgetter(path) for column, (_, path) in columns.items()}
@@ -113,14 +118,31 @@ class Scenes(Drawn):
 
     def read(self, row: int) -> Example:
         """The example of a row, a pure function of it and of the arguments."""
-        key = world.key_of(self.seed, self.split, row)
+        number = self._numbers[row]
+        key = world.key_of(self.seed, self.split, number)
         still = self._asked(row, key) if self.view == "vqa" else self._still(self.scene(row), key)
-        example = {"id": f"scenes-{self.split}-{row}"} | {column: get(still) for column, get in self._getters.items()}
+        example = {"id": f"scenes-{self.split}-{number}"} | {
+            column: get(still) for column, get in self._getters.items()
+        }
         return example | {"captions": example["captions"][: self.captions]} if "captions" in example else example
 
     def scene(self, row: int) -> world.Scene:
         """The numbers behind a row (of every view but `vqa`, which draws scenes until one suits the question)."""
-        return world.sample(self.settings, world.stream(world.key_of(self.seed, self.split, row), "world"))
+        return self._drawn(self._numbers[row])
+
+    def _drawn(self, number: int) -> world.Scene:
+        return world.sample(self.settings, world.stream(world.key_of(self.seed, self.split, number), "world"))
+
+    def _distinct(self) -> list[int]:
+        """The numbers of the first scenes that differ in their objects from all before them."""
+        if self.view == "vqa":
+            raise UsageError("'distinct' is for scenes that are drawn without a question, and the view 'vqa' has one")
+        found: dict[tuple[tuple[int, ...], ...], int] = {}
+        for number in range(SEARCHED * self.size):
+            found.setdefault(tuple(body.kind for body in self._drawn(number).bodies), number)
+            if len(found) == self.size:
+                return list(found.values())
+        raise UsageError(f"of {SEARCHED * self.size:,} scenes, {len(found):,} are distinct: ask for fewer with 'size'")
 
     def _still(self, scene: world.Scene, key: bytes) -> Still:
         return Still(scene, key, self.picture_size, self.settings.overlap, self.manner)

@@ -71,6 +71,11 @@ class Body(NamedTuple):
         """Whether its size is `large`."""
         return self.diameter >= LARGE_DIAMETERS[0]
 
+    @property
+    def kind(self) -> tuple[int, ...]:
+        """What words can say of it: shape, color, whether it is large, row and column."""
+        return (self.shape, self.color, int(self.is_large), self.row, self.column)
+
 
 class Scene(NamedTuple):
     """A scene: bodies in reading order (row, then column), and (color, texture, variant) of the background.

@@ -27,7 +27,7 @@ from hfmm.nn.contrastive import temperatures
 from hfmm.nn.pairs import looks_at_pairs, score_all_pairs
 
 PAIRS = 8  # of a matrix, at most
-PAIRS_AT_ONCE, TEXTS_AT_ONCE = 100, 256
+PICTURES_AT_ONCE, TEXTS_OF_PAIRS, TEXTS_AT_ONCE = 4, 100, 256
 SCALE = 100.0  # of cosines, where a model has learned none
 CELL, TEXT_WIDTH = 72, 300  # pixels
 COLD, WARM = (247, 249, 252), (44, 108, 176)
@@ -96,16 +96,18 @@ def _picture_directions(model: Any, processor: Any, pictures: Sequence[Image.Ima
 def pair_scores(model: Any, processor: Any, pictures: Sequence[Image.Image], texts: Sequence[str]) -> NDArray[Any]:
     """The scores of pictures with texts, by a model that looks at pairs; texts are cut to what it takes. (I, T).
 
-    Texts of a batch are about as long, so that little of it is padding.
+    Texts of a batch are about as long, so that little of it is padding; what is made of them alone serves some
+    pictures.
     """
     order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
     scores = torch.empty(len(pictures), len(texts))
-    for row, picture in enumerate(pictures):
-        for start in range(0, len(texts), PAIRS_AT_ONCE):
-            places = order[start : start + PAIRS_AT_ONCE]
+    for first in range(0, len(pictures), PICTURES_AT_ONCE):
+        some = slice(first, first + PICTURES_AT_ONCE)
+        for start in range(0, len(texts), TEXTS_OF_PAIRS):
+            places = order[start : start + TEXTS_OF_PAIRS]
             batch = [texts[place] for place in places]
-            inputs = processor(images=[picture], text=batch, padding=True, truncation=True, return_tensors="pt")
-            scores[row, places] = score_all_pairs(model, inputs.to(model.device))[0].float().cpu()
+            inputs = processor(images=pictures[some], text=batch, padding=True, truncation=True, return_tensors="pt")
+            scores[some, places] = score_all_pairs(model, inputs.to(model.device)).float().cpu()
     return scores.numpy()
 
 

@@ -1,12 +1,15 @@
 """Speed of contrastive training against open_clip, and against upstream's model as it comes.
 
-    OMP_NUM_THREADS=1 python scripts/benchmarks/contrastive.py [--repeats 7] [--device cuda] [--json FILE]
+    OMP_NUM_THREADS=1 python scripts/benchmarks/contrastive.py [--captions] [--repeats 7] [--device cuda] [--json FILE]
 
 One step is forward, backward and AdamW on 64 pairs of pictures of 64 x 64 pixels (patches of 8) and texts of 32
 tokens; both towers have six layers 256 wide, 9.9 million parameters in all. Ours is a step of hfmm's own loop with its
 objective and device policy, as `hfmm train clip` takes it: in bf16 where the hardware multiplies in it. Peers are loops
 as their documentation has them. All take turns in one process; seconds are those of the processor on a CPU, and of the
 clock on a GPU.
+
+With `--captions`, texts are as long as captions of drawn scenes (about 20 tokens, 40 at most) in a context of 77 as
+CLIP's: open_clip's tokenizer fills it up, while hfmm's processor, as upstream's, pads to the longest text of a batch.
 """
 
 import argparse
@@ -22,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
+from hfmm import load_data
 from hfmm.device import hardware, set_attention, set_matrix_precision
 from hfmm.training.build import make_accelerator
 from hfmm.training.learning import PlayerSection
@@ -30,7 +34,7 @@ from hfmm.training.objectives.contrastive import Contrastive
 from hfmm.training.optim import Player
 from hfmm.training.recipe import Recipe
 
-BATCH, SIDE, PATCH, LENGTH, WORDS, WIDTH, LAYERS, HEADS = 64, 64, 8, 32, 1000, 256, 6, 4
+BATCH, SIDE, PATCH, LENGTH, CONTEXT, WORDS, WIDTH, LAYERS, HEADS = 64, 64, 8, 32, 77, 1000, 256, 6, 4
 RATE = 1e-4
 Step = Callable[[], None]
 
@@ -41,15 +45,19 @@ def create_model() -> CLIPModel:
         "hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
         "hidden_act": "gelu",
     }  # fmt: skip
-    words = {"vocab_size": WORDS, "max_position_embeddings": LENGTH, "eos_token_id": WORDS - 1, "bos_token_id": 0}
+    words = {"vocab_size": WORDS, "max_position_embeddings": CONTEXT, "eos_token_id": WORDS - 1, "bos_token_id": 0}
     vision = {**tower, "image_size": SIDE, "patch_size": PATCH}
     return CLIPModel(CLIPConfig(vision_config=vision, text_config={**tower, **words}, projection_dim=WIDTH))
 
 
-def create_batch(device: str) -> dict[str, Any]:
-    """Pictures and texts that fill all their tokens."""
-    input_ids = torch.randint(1, WORDS - 1, (BATCH, LENGTH))
-    input_ids[:, -1] = WORDS - 1
+def create_batch(device: str, captions: bool) -> dict[str, Any]:
+    """Pictures, and texts that fill all their tokens or are as long as captions."""
+    lengths = torch.full((BATCH,), LENGTH)
+    if captions:
+        scenes = load_data("scenes", captions=1)
+        lengths = torch.tensor([len(scenes.peek(row)["captions"][0].split()) + 2 for row in range(BATCH)])
+    input_ids = torch.randint(1, WORDS - 1, (BATCH, int(lengths.max())))
+    input_ids[torch.arange(input_ids.shape[1]) >= lengths[:, None] - 1] = WORDS - 1  # the end, and padding after it
     tensors = {"pixel_values": torch.randn(BATCH, 3, SIDE, SIDE), "input_ids": input_ids}
     names = [str(row) for row in range(BATCH)]
     return {name: value.to(device) for name, value in tensors.items()} | {"example_ids": names}
@@ -94,8 +102,8 @@ def upstream(batch: dict[str, Any], device: str, bf16: bool) -> Step:
     return plain(model, lambda: model(**inputs, return_loss=True).loss, device, bf16)
 
 
-def open_clip_steps(batch: dict[str, Any], device: str) -> dict[str, Step]:
-    """open_clip's model and loss; none where it is not installed."""
+def open_clip_steps(batch: dict[str, Any], device: str, context: int) -> dict[str, Step]:
+    """open_clip's model and loss on texts that fill a context; none where it is not installed."""
     try:
         from open_clip import ClipLoss
         from open_clip.model import CLIP
@@ -103,14 +111,16 @@ def open_clip_steps(batch: dict[str, Any], device: str) -> dict[str, Step]:
         print("open_clip is not installed: pip install open_clip_torch", file=sys.stderr)
         return {}
     vision = {"image_size": SIDE, "patch_size": PATCH, "layers": LAYERS, "width": WIDTH, "head_width": WIDTH // HEADS}
-    text = {"context_length": LENGTH, "vocab_size": WORDS, "width": WIDTH, "heads": HEADS, "layers": LAYERS}
+    text = {"context_length": context, "vocab_size": WORDS, "width": WIDTH, "heads": HEADS, "layers": LAYERS}
+    missing = context - batch["input_ids"].shape[1]
+    input_ids = nn.functional.pad(batch["input_ids"], (0, missing), value=0)
     found = {}
     for name, bf16 in (("open_clip", False), ("open_clip, bf16", True)):
         model = CLIP(embed_dim=WIDTH, vision_cfg=vision, text_cfg=text)  # with GELU, too
         criterion = ClipLoss()
 
         def loss(model: nn.Module = model, criterion: nn.Module = criterion) -> Tensor:
-            images, texts, scale = model(batch["pixel_values"], batch["input_ids"])
+            images, texts, scale = model(batch["pixel_values"], input_ids)
             value: Tensor = criterion(images, texts, scale)
             return value
 
@@ -137,6 +147,7 @@ def measure(steps: dict[str, Step], repeats: int, device: str) -> dict[str, list
 def main() -> None:
     """Race them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--captions", action="store_true", help="texts as long as captions")
     parser.add_argument("--repeats", type=int, default=7, help="turns of each (default 7)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", type=Path, help="also write the figures there")
@@ -144,10 +155,10 @@ def main() -> None:
     if given.device == "cpu":
         torch.set_num_threads(1)
     torch.manual_seed(0)
-    batch = create_batch(given.device)
+    batch = create_batch(given.device, given.captions)
     steps = {"ours": ours(batch, given.device, "auto"), "ours, fp32": ours(batch, given.device, "fp32")}
     steps |= {"upstream": upstream(batch, given.device, False), "upstream, bf16": upstream(batch, given.device, True)}
-    steps |= open_clip_steps(batch, given.device)
+    steps |= open_clip_steps(batch, given.device, CONTEXT if given.captions else LENGTH)
     seconds = measure(steps, given.repeats, given.device)
     speed = {name: BATCH / statistics.median(values) for name, values in seconds.items()}
     ratios = {f"ours / {name}": speed["ours"] / speed[name] for name in list(speed)[1:]}
@@ -158,8 +169,8 @@ def main() -> None:
         print(f"{name:35} {value:5.2f} x")
     if given.json:
         figures = {
-            "hardware": hardware(), "torch": torch.__version__, "images_per_second": speed, "seconds": seconds,
-            "ratios": ratios,
+            "hardware": hardware(), "torch": torch.__version__, "captions": given.captions,
+            "images_per_second": speed, "seconds": seconds, "ratios": ratios,
         }  # fmt: skip
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -98,6 +98,7 @@ class Embedder:
         embeds = embeds.float().cpu()
         return normalize(embeds, dim=-1) if self.kind == COSINE else embeds
 
+    @torch.inference_mode()
     def score(self, queries: Tensor, rows: Tensor, from_text: bool, to_text: bool) -> Tensor:
         """Compare embeddings.
 

@@ -37,10 +37,11 @@ def loaded(model, processor, where="runs/clip", name="clip"):
 
 
 class OrderModel(nn.Module):
-    """Embeddings of CLIP, made positive, and the penalty of order embeddings: asymmetric, and no cosine."""
+    """Embeddings of CLIP, and the penalty of order embeddings, learned in part: asymmetric, and no cosine."""
 
     def score(self, image_embeds, text_embeds):
-        return -(text_embeds[None] - image_embeds[:, None]).clamp(min=0).square().sum(-1)
+        penalties = (text_embeds[None] - image_embeds[:, None]).clamp(min=0).square().sum(-1)
+        return -self.logit_scale * penalties
 
 
 def order(seed=0):

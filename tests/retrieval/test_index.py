@@ -88,7 +88,7 @@ def test_a_score_that_is_no_cosine_is_the_models_own(scenes, tmp_path):
     assert [hit.score for hit in hits] == pytest.approx(scores.sort(descending=True).values.tolist(), abs=1e-4)
     captions = whole(index, "captions")
     best = ask(index, embedder, scenes[3]["image"], "captions", 1)[0]
-    assert best.score == pytest.approx(float(model.model.score(images[[3]], captions).max()), abs=1e-4)
+    assert best.score == pytest.approx(model.model.score(images[[3]], captions).max().item(), abs=1e-4)
     like = ask(index, embedder, scenes[3]["image"], "images", 1)[0]  # two pictures: their cosine
     assert (like.row, like.score) == (3, pytest.approx(1, abs=1e-5))
     with pytest.raises(UsageError, match=r"compares in a way of its own, not by cosines|needs faiss"):

@@ -75,11 +75,11 @@ def explain(
 
 
 RETRIEVAL, ANSWERING = "image-text-retrieval", "visual-question-answering"
-CONVERSING = "image-text-to-text"
+CONVERSING, VERIFIES = "image-text-to-text", "face-verification"
 GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
 WITH_TEXTS = (RETRIEVAL, ANSWERING, CONVERSING, DRAWS_TEXTS)
 EXPLAINERS: dict[str, Callable[..., Explanation]] = {  # by task
-    "face-verification": explain_face,
+    VERIFIES: explain_face,
     "image-captioning": explain_caption,
     "image-classification": explain_class,
     "image-feature-extraction": explain_pretext,
@@ -98,5 +98,5 @@ WITH_CODES = (  # tasks whose models look at pictures alone
     "object-detection",
     "image-segmentation",
     "image-feature-extraction",
-    "face-verification",
+    VERIFIES,
 )

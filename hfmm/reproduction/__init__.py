@@ -12,7 +12,7 @@ from hfmm.explanation.page import write_page
 from hfmm.factory import ready_row
 from hfmm.files import write_atomically
 from hfmm.hub import cards
-from hfmm.reproduction import captioning, pictures, verification
+from hfmm.reproduction import captioning, pictures
 from hfmm.results import by_command, of_training, read_results, write_results
 from hfmm.training.flags import default_directory, recipe_of, usual_recipe
 from hfmm.training.journal import talk
@@ -23,10 +23,7 @@ SPLITS = {"scenes": ("test", "test_heldout")}  # of built-in data; ("test",) of 
 GENERATION: Mapping[str, tuple[dict[str, Any], ...]] = {  # ways of decoding that are compared, by task
     "image-captioning": ({"num_beams": 1}, {"num_beams": 5}, {"num_beams": 20}),
 }
-SECTIONS = {  # of the page, by task; those of pictures.py for the others
-    "image-captioning": captioning.sections,
-    "face-verification": verification.sections,
-}
+SECTIONS = {"image-captioning": captioning.sections}  # of the page, by task; those of pictures.py for the others
 
 
 def reproduce(

@@ -5,10 +5,11 @@ from typing import Any
 
 from hfmm import data
 from hfmm.data.messages import questions_of, spoken
-from hfmm.explanation import ANSWERING, CONVERSING, DRAWS_TEXTS, EXPLAINERS, GENERATES, RETRIEVAL
+from hfmm.explanation import ANSWERING, CONVERSING, DRAWS_TEXTS, EXPLAINERS, GENERATES, RETRIEVAL, VERIFIES
 from hfmm.explanation.page import Section
 from hfmm.explanation.samples import explain_samples
 from hfmm.loading import load
+from hfmm.reproduction.verification import told_apart
 from hfmm.training.journal import talk
 from hfmm.training.recipe import Recipe
 
@@ -20,7 +21,7 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
     """The sections of the page, from the first seed's run: pictures at equal distances in the test split.
 
     A model that compares pictures with texts chooses among the first captions of them all; one that draws texts draws
-    their first captions; a generator also draws new pictures.
+    their first captions; a generator also draws new pictures, and a verifier begins with how well it tells them apart.
     """
     loaded = load(run)
     test = data.load(settings.data.name, split="test", columns=settings.data.columns or None, **settings.scored_options)
@@ -45,6 +46,8 @@ def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
         for row, asked in zip(rows, options, strict=True)
     ]
     found: list[Section] = [("Test pictures, and why", shown)]
+    if loaded.row.tasks[0] == VERIFIES:
+        found.insert(0, ("How well they are told apart", [told_apart(loaded.model, loaded.processor, test)]))
     if loaded.row.tasks[0] == GENERATES:
         talk("looking for the training pictures nearest to new ones", quiet)
         training = data.load(

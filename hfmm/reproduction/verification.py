@@ -1,36 +1,22 @@
 """What the page of a reproduced verifier shows first: how well persons whom it never saw are told apart."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hfmm import data
 from hfmm.data.examples import Examples
 from hfmm.evaluation.verification import MOST, embed_examples
 from hfmm.explanation.base import Explanation
 from hfmm.explanation.drawing import PAPER, panels
-from hfmm.explanation.page import Section
 from hfmm.explanation.verification import NEAREST, roc_picture
-from hfmm.loading import load
-from hfmm.metrics.verification import Roc, all_pairs, equal_error, roc
-from hfmm.reproduction import pictures
-from hfmm.training.recipe import Recipe
+from hfmm.metrics.verification import all_pairs, equal_error, roc
 
 QUERIES = 5
 BARE = (46, 56)  # pixels of pictures that are compared as they are
 SIDE = 72  # pixels of a picture among those most alike
-
-
-def sections(run: Path, settings: Recipe, quiet: bool) -> list[Section]:
-    """The sections of the page, from the first seed's run: those of any model of pictures after it."""
-    test = data.load(settings.data.name, split="test", columns=settings.data.columns or None, **settings.scored_options)
-    loaded = load(run)
-    found = told_apart(loaded.model, loaded.processor, test.select(range(min(MOST, len(test)))))
-    return [("How well they are told apart", [found]), *pictures.sections(run, settings, quiet)]
 
 
 def told_apart(model: Any, processor: Any, examples: Examples) -> Explanation:
@@ -39,17 +25,18 @@ def told_apart(model: Any, processor: Any, examples: Examples) -> Explanation:
     Args:
         model: A verifier on its device, in evaluation mode.
         processor: Its image processor.
-        examples: Pictures with labels; those without are left out.
+        examples: Pictures with labels, of which those without are left out; the first MOST.
 
     Returns:
         `data` has the equal error rate `eer` of the model and that of `pixels`.
     """
+    examples = examples.select(range(min(MOST, len(examples))))
     embeds, read = embed_examples(model, processor, examples)
     known = [row for row, example in enumerate(read) if example["label"] is not None]
     shown, labels = [examples[row]["image"] for row in known], [read[row]["label"] for row in known]
     curves = {"bare pixels": roc(*all_pairs(bare(shown), labels)), "this model": roc(*all_pairs(embeds[known], labels))}
     errors = {name: equal_error(curve)[0] for name, curve in curves.items()}
-    drawn = roc_picture({f"{name}: EER {errors[name]:.1%}": _points(curve) for name, curve in curves.items()})
+    drawn = roc_picture({f"{name}: EER {errors[name]:.1%}": curve[1:] for name, curve in curves.items()})
     names = [examples.label_names[label] if examples.label_names else str(label) for label in labels]
     alike = most_alike(shown, names, embeds[known])
     sheet = Image.new("RGB", (drawn.width + alike.width, max(drawn.height, alike.height)), PAPER)
@@ -57,10 +44,6 @@ def told_apart(model: Any, processor: Any, examples: Examples) -> Explanation:
     sheet.paste(alike, (drawn.width, 0))
     title = f"as many wrongly refused as accepted: {errors['this model']:.1%}"
     return Explanation(title, sheet, {"eer": errors["this model"], "pixels": errors["bare pixels"]})
-
-
-def _points(curve: Roc) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return curve.false_accepts, curve.true_accepts
 
 
 def bare(shown: Sequence[Image.Image]) -> NDArray[np.float64]:

@@ -12,7 +12,8 @@ from hfmm.evaluation.base import Asked
 from hfmm.evaluation.prediction import Wanted, predict
 from hfmm.evaluation.verification import embed_examples
 from hfmm.explanation.verification import explain_face, roc_picture
-from hfmm.reproduction.verification import sections, told_apart
+from hfmm.reproduction.pictures import sections
+from hfmm.reproduction.verification import told_apart
 from hfmm.training.flags import recipe_of
 
 TASK = "face-verification"

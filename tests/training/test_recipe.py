@@ -95,9 +95,8 @@ def test_data_of_a_recipes_name_are_reproduced_by_it(data, recipe):
 
 
 def test_the_evaluations_options_win_over_those_of_the_data():
-    own = {"data.options": {"captions": 3, "objects": [1]}, "evaluation.options": {"captions": 2}}
-    found = recipe_of("clip", overrides=own).scored_options
-    assert (found["captions"], found["objects"]) == (2, [1])
+    recipe = recipe_of("clip", overrides={"data.options": {"captions": 3, "objects": [1]}})
+    assert recipe.scored_options == {"captions": 2, "objects": [1], "distinct": True, "size": 200}
 
 
 def test_schedules_are_pure_functions_of_the_step():

@@ -173,6 +173,8 @@ def evaluate(
     columns = columns or known.get("columns") or None
     planned = recipe["evaluation"] if known else {}
     options = {**known.get("options", {}), **planned.get("options", {})}
+    if limit is not None and "size" in options:  # a recipe's number of drawn pictures, of which there are more
+        options["size"] = limit
     examples = _first(sources.load(name, split=split, columns=columns, **options), limit)
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
     generation = dict(generation or {})

@@ -48,6 +48,17 @@ def test_a_checkpoint_is_scored_under_its_own_steps(tmp_path):
         assert hfmm.evaluate(folder, limit=2)[-1]["steps"] == steps
 
 
+def test_a_limit_draws_more_pictures_than_the_recipe_scores(tmp_path):
+    run = hfmm.train(
+        "small_cnn", output_dir=tmp_path / "run", max_steps=1, batch_size=2, device="cpu", quiet=True,
+        overrides={"data.workers": 0, "evaluation.size": 2, "evaluation.options": {"size": 3}},
+    )  # fmt: skip
+    for limit, examples in ((None, 3), (5, 5), (2, 2)):
+        row = hfmm.evaluate(run.output_dir, limit=limit)[-1]
+        assert row["examples"] == examples
+        assert row["how"] == f"hfmm evaluate (size={examples})"
+
+
 def test_every_example_is_classified_once_in_order(run, scenes):
     loaded = run.load()
     logits, read = classify(loaded.model, loaded.processor, scenes)

@@ -32,8 +32,9 @@ def test_deepface_has_the_counts_of_the_paper():
     with torch.device("meta"):
         model = factory.create_model("facenet", preset="deepface", auto="AutoModelForImageClassification")
         out = model(torch.empty(2, 3, 152, 152))
-    *_, local4, local5, local6 = layers = list(model.facenet.trunk.layers)
-    counts = [sum(value.numel() for value in part.parameters()) for part in (*layers, model.facenet.embedding)]
+    (network,) = model.facenet.networks
+    *_, local4, local5, local6 = layers = list(network.trunk.layers)
+    counts = [sum(value.numel() for value in part.parameters()) for part in (*layers, network.embedding)]
     assert counts[0] + counts[2] == 53_136
     assert counts[3:] == [62_774_800, 7_850_000, 2_829_456, 28_905_472]
     assert sum(value.numel() for value in model.classifier.parameters()) == 16_510_910
@@ -69,8 +70,9 @@ def test_every_place_has_its_own_weights():
 def test_deepface_features_are_divided_by_their_largest_values():  # G(I), section 3.3
     with seeded():
         model = FacenetModel(FacenetConfig(**DEEPFACE)).eval()
-    raw = model.features(pictures())
+    (network,) = model.networks
+    raw = network.features(pictures())
     model.measure([pictures()[:2], pictures()[2:]])
-    torch.testing.assert_close(model.feature_maxima, torch.where(raw.amax(0) > 0, raw.amax(0), 1))
-    scaled = raw / model.feature_maxima
+    torch.testing.assert_close(network.feature_maxima, torch.where(raw.amax(0) > 0, raw.amax(0), 1))
+    scaled = raw / network.feature_maxima
     torch.testing.assert_close(model(pictures()).image_embeds, scaled / scaled.norm(dim=1, keepdim=True))

@@ -13,6 +13,7 @@ from hfmm.models.vision.facenet.configuration_facenet import FacenetConfig
 from hfmm.models.vision.facenet.modeling_facenet import (
     FacenetModel,
     batch_hard_loss,
+    localized_centering,
     mine,
     squared_distances,
     triplet_loss,
@@ -57,6 +58,11 @@ class TestFacenetWithBatchHard(TestFacenet):
 
     def config(self):
         return FacenetConfig(**TINY, loss="batch_hard", batch_normalization=True)
+
+
+class TestFacenetOfSeveralNetworks(TestFacenet):
+    def config(self):
+        return FacenetConfig(**TINY, mining="hardest", num_networks=2, background_size=4, num_neighbors=2)
 
 
 # The sphere and the loss
@@ -135,14 +141,65 @@ def test_outside_training_a_face_can_be_the_mean_of_itself_and_its_mirror_image(
     torch.testing.assert_close(embeds, torch.nn.functional.normalize(sum(sides), dim=-1))
 
 
+def test_localized_centering_by_hand():  # Hara et al. 2015
+    embeds = torch.tensor([[0.6, 0.8, 0.0], [0.0, 0.28, 0.96]])
+    background = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    found = localized_centering(embeds, background, num_neighbors=2, share=0.5)
+    less = torch.tensor([[0.35, 0.55, 0.0], [0.0, 0.03, 0.71]])  # a quarter of x + y, of y + z
+    torch.testing.assert_close(found, less / less.norm(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize(("size", "kept"), [(5, [0, 1, 2, 3, 4]), (2, [0, 2]), (8, [0, 0, 1, 1, 2, 3, 3, 4])])
+def test_faces_are_seen_against_those_of_the_training_set(size, kept):
+    settings = {**TINY, "average_mirrored": True, "background_size": size, "num_neighbors": 2, "centering": 0.5}
+    with seeded():
+        model = FacenetModel(FacenetConfig(**settings)).eval()
+    with torch.no_grad():
+        alone = model(pictures()).image_embeds  # it has seen nobody yet
+        model.measure([pictures()[:3], pictures()[3:]])
+        torch.testing.assert_close(model.background, alone[kept])
+        expected = localized_centering(alone, alone[kept], 2, 0.5)
+        torch.testing.assert_close(model(pictures()).image_embeds, expected)
+        assert not torch.allclose(expected, alone, atol=1e-3)
+        model.train()
+        unseen = model(pictures()).image_embeds
+        torch.testing.assert_close(unseen, model.normalized(model.features(pictures())))
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(UsageError, match="num_neighbors is 10: background_size keeps 4"):
+        hfmm.create_model("facenet", preset="tiny", background_size=4)
+    with pytest.raises(UsageError, match="background_size is of a model with a backbone"):
+        hfmm.create_model("facenet", preset="deepface", background_size=40)
+    with pytest.raises(UsageError, match="num_networks is 0: a model has at least one"):
+        hfmm.create_model("facenet", preset="tiny", num_networks=0)
+
+
+def test_networks_side_by_side_learn_alone_and_speak_together():  # DeepFace, section 4.3
+    with seeded():
+        model = FacenetModel(FacenetConfig(**TINY, mining="hardest", num_networks=2)).eval()
+        alone = FacenetModel(FacenetConfig(**TINY, mining="hardest")).eval()
+    out, first, second = model(pictures(), WHO), *model.networks
+    alone.networks[0].load_state_dict(second.state_dict())
+    losses = [model.metric_loss(network(pictures())[1], WHO)[0] for network in (first, second)]
+    torch.testing.assert_close(out.loss, sum(losses) / 2)
+    cosines = [embeds @ embeds.T for embeds in (network(pictures())[0] for network in (first, second))]
+    torch.testing.assert_close(out.image_embeds @ out.image_embeds.T, sum(cosines) / 2)
+    out.loss.backward()
+    alone(pictures(), WHO).loss.backward()
+    for joint, own in zip(second.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(joint.grad, own.grad / 2)
+
+
 def test_with_a_projection_head_faces_are_compared_before_it():
     with seeded():
         model = FacenetModel(FacenetConfig(**TINY, mining="hardest", projection_head=True)).eval()
     out = model(pictures(), WHO)
-    pooled = model.trunk(pictures())
+    (network,) = model.networks
+    pooled = network.trunk(pictures())
     assert out.image_embeds.shape == (5, 64)
     torch.testing.assert_close(out.image_embeds, pooled / pooled.norm(dim=1, keepdim=True))
-    projected = model.embedding(pooled)
+    projected = network.embedding(pooled)
     loss, _ = model.metric_loss(projected / projected.norm(dim=1, keepdim=True), WHO)
     torch.testing.assert_close(out.loss, loss)
 

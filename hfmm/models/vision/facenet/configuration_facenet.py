@@ -29,8 +29,14 @@ class FacenetConfig(PreTrainedConfig):
             reimplementations do: what all faces share then cannot draw all of them together.
         projection_head: Faces are compared by what enters the last layer, which serves the loss alone, as in SimCLR
             (Chen et al. 2020, arXiv 2002.05709, section 4.2).
+        num_networks: Trained side by side, each with the loss of its own embeddings; a face is what all say of it, as
+            in DeepFace's ensemble (section 4.3 there).
         average_mirrored: Outside training a face is the mean of its embedding and that of its mirror image: a face that
             looks left is then near to one that looks right.
+        background_size: Faces of the training set that the model keeps, for a face to be seen against those that are
+            most like it, outside training; none by default.
+        num_neighbors: How many of them that are.
+        centering: The share of their mean that is taken off the face (Hara et al. 2015).
         dropout: On what the classifier reads.
         loss: "triplet" (FaceNet's), or "batch_hard": the soft margin between the farthest picture of the same person
             and the nearest of another (Hermans et al. 2017, arXiv 1703.07737, Eq. 5).
@@ -50,7 +56,11 @@ class FacenetConfig(PreTrainedConfig):
     embedding_size: int = 128
     batch_normalization: bool = False
     projection_head: bool = False
+    num_networks: int = 1
     average_mirrored: bool = False
+    background_size: int = 0
+    num_neighbors: int = 10
+    centering: float | int = 0.75
     dropout: float | int = 0.0
     loss: Literal["triplet", "batch_hard"] = "triplet"
     alpha: float | int = 0.2
@@ -71,5 +81,11 @@ class FacenetConfig(PreTrainedConfig):
                 raise ValueError(f"layers has a '{kind}': known are {', '.join(KINDS)}")
         if self.layers is not None and self.projection_head:
             raise ValueError("projection_head is of a model with a backbone: DeepFace compares by its last layer")
+        if self.layers is not None and self.background_size:
+            raise ValueError("background_size is of a model with a backbone: DeepFace has its features' largest values")
+        if self.background_size and not 1 <= self.num_neighbors <= self.background_size:
+            raise ValueError(f"num_neighbors is {self.num_neighbors}: background_size keeps {self.background_size}")
+        if self.num_networks < 1:
+            raise ValueError(f"num_networks is {self.num_networks}: a model has at least one")
         if self.layers is not None and min(self.map_sizes(), default=0) < 1:
             raise ValueError(f"image_size is {self.image_size}: nothing is left after {len(self.layers)} layers")

@@ -5,13 +5,15 @@ others away by a margin. DeepFace learns to name the persons of its training set
 other weights at every place, and compares faces by what the layer before the names says of them.
 
 Axes: B batch, C channels, H height, W width, L places of a map, D embedding, N pairs of an anchor and a positive,
-K persons.
+K persons, R networks side by side, F faces of the background.
 
 | paper | here |
 |---|---|
 | f(x), unit length (FaceNet section 3) | `image_embeds` |
 | sum of [d(a, p) - d(a, n) + alpha]_+ over squared distances (Eqs. 1 to 3) | `triplet_loss` |
 | all anchor-positive pairs, semi-hard negatives (section 3.2, Eq. 4) | `mine` |
+| similarity less that of a local centroid (Hara et al. 2015) | `localized_centering` |
+| sum of the kernels of several networks (DeepFace section 4.3) | `FacenetModel.normalized`, `seen_alone` |
 | C1, M2, C3, L4, L5, L6 (DeepFace figure 2) | `DeepfaceTrunk`, `LocallyConnected2d` |
 | F7, F8 | `embedding`, `classifier` |
 | G(I) (DeepFace section 3.3) | `feature_maxima`, `normalized` |
@@ -20,7 +22,7 @@ The lecture prints the loss without the positive part, which would reward pushin
 Departures are on the card.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +118,25 @@ def batch_hard_loss(distances: Tensor, labels: Tensor) -> Tensor:
     return softplus(farthest - nearest)
 
 
+def localized_centering(embeds: Tensor, background: Tensor, num_neighbors: int, share: float) -> Tensor:
+    """Take off what a face has in common with the faces of others that are most like it.
+
+    After localized centering (Hara et al., AAAI 2015), which takes the product with the local centroid off
+    similarities; here the centroid is taken off the vector, so that a cosine still compares two faces.
+
+    Args:
+        embeds: (B, D), unit length.
+        background: (F, D), faces of others; without length they change nothing.
+        num_neighbors: Of the background, most like a face: their mean is its local centroid.
+        share: Of the centroid that is taken off.
+
+    Returns:
+        (B, D), unit length.
+    """
+    nearest = (embeds @ background.T).topk(num_neighbors).indices  # B k
+    return normalize(embeds - share * background[nearest].mean(1), dim=-1)
+
+
 class LocallyConnected2d(nn.Module):
     """A convolution with weights of its own at every place. (B, C, H, W) -> (B, C', H', W')."""
 
@@ -177,6 +198,49 @@ class BackboneTrunk(nn.Module):
         return adaptive_avg_pool2d(feature_map, self.pool_size).flatten(1)  # B C*pool*pool
 
 
+class FaceNetwork(nn.Module):
+    """One network: a trunk, and the last layer on top of it."""
+
+    feature_maxima: Tensor  # of DeepFace's features over its training set
+
+    def __init__(self, config: FacenetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = BackboneTrunk(config) if config.layers is None else DeepfaceTrunk(config)
+        centered = config.batch_normalization
+        self.embedding = nn.Linear(self.trunk.out_features, config.embedding_size, bias=not centered)
+        self.batch_normalization = nn.BatchNorm1d(config.embedding_size) if centered else nn.Identity()
+        if config.layers is not None:
+            self.register_buffer("feature_maxima", torch.ones(config.embedding_size))
+
+    @property
+    def width(self) -> int:
+        """Of what faces are compared by."""
+        return self.trunk.out_features if self.config.projection_head else self.config.embedding_size
+
+    def features(self, pixel_values: Tensor) -> Tensor:
+        """What faces are compared by, before it has unit length. (B, C, H, W) -> (B, D)."""
+        pooled = self.trunk(pixel_values)
+        return pooled if self.config.projection_head else self.embedded(pooled)
+
+    def embedded(self, pooled: Tensor) -> Tensor:
+        """The last layer. (B, out_features) -> (B, embedding_size)."""
+        features = self.batch_normalization(self.embedding(pooled))
+        return features if self.config.layers is None else relu(features)
+
+    def normalized(self, features: Tensor) -> Tensor:
+        """Unit length; of DeepFace's after each is divided by its largest value over the training set, G(I)."""
+        return normalize(features if self.config.layers is None else features / self.feature_maxima, dim=-1)
+
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed faces: (B, C, H, W) -> what they are compared by (B, D), and what the loss compares (B, E)."""
+        features = self.features(pixel_values)
+        embeds = self.normalized(features)
+        if self.config.average_mirrored and not self.training:
+            embeds = normalize(embeds + self.normalized(self.features(pixel_values.flip(-1))), dim=-1)
+        return embeds, normalize(self.embedded(features), dim=-1) if self.config.projection_head else embeds
+
+
 class FacenetPreTrainedModel(PreTrainedModel):
     """Weights and loading shared by the models."""
 
@@ -199,38 +263,46 @@ class FacenetPreTrainedModel(PreTrainedModel):
 class FacenetModel(FacenetPreTrainedModel):
     """Faces to the unit sphere; with `layers`, by what DeepFace's F7 says of them."""
 
-    feature_maxima: Tensor  # of DeepFace's features over its training set
+    networks: Any  # a list of FaceNetwork
+    background: Tensor  # faces of the training set
 
     def __init__(self, config: FacenetConfig) -> None:
         super().__init__(config)
-        self.trunk = BackboneTrunk(config) if config.layers is None else DeepfaceTrunk(config)
-        centered = config.batch_normalization
-        self.embedding = nn.Linear(self.trunk.out_features, config.embedding_size, bias=not centered)
-        self.batch_normalization = nn.BatchNorm1d(config.embedding_size) if centered else nn.Identity()
-        if config.layers is not None:
-            self.register_buffer("feature_maxima", torch.ones(config.embedding_size))
+        self.networks = nn.ModuleList(FaceNetwork(config) for _ in range(config.num_networks))
+        if config.background_size:
+            width = sum(network.width for network in self.networks)
+            self.register_buffer("background", torch.zeros(config.background_size, width))
         self.post_init()
-
-    def features(self, pixel_values: Tensor) -> Tensor:
-        """What faces are compared by, before it has unit length. (B, C, H, W) -> (B, D)."""
-        pooled = self.trunk(pixel_values)
-        return pooled if self.config.projection_head else self.embedded(pooled)
-
-    def embedded(self, pooled: Tensor) -> Tensor:
-        """The last layer. (B, out_features) -> (B, embedding_size)."""
-        features = self.batch_normalization(self.embedding(pooled))
-        return features if self.config.layers is None else relu(features)
-
-    def normalized(self, features: Tensor) -> Tensor:
-        """Unit length; of DeepFace's after each is divided by its largest value over the training set, G(I)."""
-        return normalize(features if self.config.layers is None else features / self.feature_maxima, dim=-1)
 
     @torch.no_grad()
     def measure(self, batches: Iterable[Tensor]) -> None:
-        """Take the largest value of each of DeepFace's features over the training set, (B, C, H, W) a batch."""
+        """Look at the training set, (B, C, H, W) a batch, in evaluation mode.
+
+        Of DeepFace's features the largest values are taken; of other models' faces, those of the background, as many
+        of each person (of fewer faces than it has room for, some twice).
+        """
         if self.config.layers is not None:
-            maxima = torch.stack([self.features(pixel_values).amax(0) for pixel_values in batches]).amax(0)  # D
-            self.feature_maxima.copy_(torch.where(maxima > 0, maxima, 1))
+            maxima = torch.stack([self.features(pixel_values).amax(0) for pixel_values in batches]).amax(0)  # R D
+            for network, largest in zip(self.networks, maxima, strict=True):
+                network.feature_maxima.copy_(torch.where(largest > 0, largest, 1))
+        elif self.config.background_size:
+            faces = torch.cat([self.seen_alone(pixel_values)[0] for pixel_values in batches])  # M D
+            spread = torch.arange(len(self.background), device=faces.device) * len(faces) // len(self.background)
+            self.background.copy_(faces[spread])
+
+    def features(self, pixel_values: Tensor) -> Tensor:
+        """What each network compares faces by, before it has unit length. (B, C, H, W) -> (B, R, D)."""
+        return torch.stack([network.features(pixel_values) for network in self.networks], 1)
+
+    def normalized(self, features: Tensor) -> Tensor:
+        """Unit length, of each network's share and of all together. (B, R, D) -> (B, R*D)."""
+        shares = [network.normalized(share) for network, share in zip(self.networks, features.unbind(1), strict=True)]
+        return normalize(torch.cat(shares, -1), dim=-1)
+
+    def seen_alone(self, pixel_values: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """Faces without a background: (B, C, H, W) -> (B, R*D), and what the loss of each network compares, (B, E)."""
+        shares, compared = zip(*(network(pixel_values) for network in self.networks), strict=True)
+        return normalize(torch.cat(shares, -1), dim=-1), compared
 
     @can_return_tuple
     def forward(
@@ -248,14 +320,14 @@ class FacenetModel(FacenetPreTrainedModel):
             generator: Of the choice among negatives, on the CPU.
             kwargs: Not read; what transformers passes to every model.
         """
-        features = self.features(pixel_values)
-        embeds = self.normalized(features)
-        if self.config.average_mirrored and not self.training:
-            embeds = normalize(embeds + self.normalized(self.features(pixel_values.flip(-1))), dim=-1)
+        embeds, compared = self.seen_alone(pixel_values)
+        if self.config.background_size and not self.training:
+            embeds = localized_centering(embeds, self.background, self.config.num_neighbors, self.config.centering)
         if labels is None:
             return FacenetOutput(image_embeds=embeds)
-        compared = normalize(self.embedded(features), dim=-1) if self.config.projection_head else embeds
-        loss, losses = self.metric_loss(compared.float(), labels, generator)
+        found = [self.metric_loss(share.float(), labels, generator) for share in compared]
+        loss = torch.stack([loss for loss, _ in found]).mean()
+        losses = {name: torch.stack([parts[name] for _, parts in found]).mean() for name in found[0][1]}
         return FacenetOutput(loss=loss, losses=losses, image_embeds=embeds)
 
     def metric_loss(
@@ -292,7 +364,7 @@ class FacenetForImageClassification(FacenetPreTrainedModel):
     def __init__(self, config: FacenetConfig) -> None:
         super().__init__(config)
         self.facenet = FacenetModel(config)
-        self.classifier = nn.Linear(config.embedding_size, config.num_labels)  # type: ignore[arg-type]
+        self.classifier = nn.Linear(config.num_networks * config.embedding_size, config.num_labels)  # type: ignore[arg-type]
         self.post_init()
 
     @can_return_tuple
@@ -305,6 +377,6 @@ class FacenetForImageClassification(FacenetPreTrainedModel):
             kwargs: For the loss, such as `num_items_in_batch`.
         """
         features = self.facenet.features(pixel_values)
-        logits = self.classifier(dropout(features, self.config.dropout, self.training))  # B K
+        logits = self.classifier(dropout(features.flatten(1), self.config.dropout, self.training))  # B K
         loss = self.loss_function(labels, logits, self.config, **kwargs) if labels is not None else None
         return FacenetOutput(loss=loss, logits=logits, image_embeds=self.facenet.normalized(features))

@@ -13,7 +13,7 @@ K persons, R networks side by side, F faces of the background.
 | sum of [d(a, p) - d(a, n) + alpha]_+ over squared distances (Eqs. 1 to 3) | `triplet_loss` |
 | all anchor-positive pairs, semi-hard negatives (section 3.2, Eq. 4) | `mine` |
 | similarity less that of a local centroid (Hara et al. 2015) | `localized_centering` |
-| sum of the kernels of several networks (DeepFace section 4.3) | `FacenetModel.normalized`, `seen_alone` |
+| sum of the kernels of several networks (DeepFace section 4.3) | `together` |
 | C1, M2, C3, L4, L5, L6 (DeepFace figure 2) | `DeepfaceTrunk`, `LocallyConnected2d` |
 | F7, F8 | `embedding`, `classifier` |
 | G(I) (DeepFace section 3.3) | `feature_maxima`, `normalized` |
@@ -135,6 +135,11 @@ def localized_centering(embeds: Tensor, background: Tensor, num_neighbors: int, 
     """
     nearest = (embeds @ background.T).topk(num_neighbors).indices  # B k
     return normalize(embeds - share * background[nearest].mean(1), dim=-1)
+
+
+def together(shares: Sequence[Tensor]) -> Tensor:
+    """Unit vectors of several networks as one, whose cosine is the mean of theirs. R of (B, D) -> (B, R*D)."""
+    return normalize(torch.cat(list(shares), -1), dim=-1)
 
 
 class LocallyConnected2d(nn.Module):
@@ -296,13 +301,13 @@ class FacenetModel(FacenetPreTrainedModel):
 
     def normalized(self, features: Tensor) -> Tensor:
         """Unit length, of each network's share and of all together. (B, R, D) -> (B, R*D)."""
-        shares = [network.normalized(share) for network, share in zip(self.networks, features.unbind(1), strict=True)]
-        return normalize(torch.cat(shares, -1), dim=-1)
+        pairs = zip(self.networks, features.unbind(1), strict=True)
+        return together([network.normalized(share) for network, share in pairs])
 
     def seen_alone(self, pixel_values: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """Faces without a background: (B, C, H, W) -> (B, R*D), and what the loss of each network compares, (B, E)."""
         shares, compared = zip(*(network(pixel_values) for network in self.networks), strict=True)
-        return normalize(torch.cat(shares, -1), dim=-1), compared
+        return together(shares), compared
 
     @can_return_tuple
     def forward(

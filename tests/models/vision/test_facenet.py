@@ -11,6 +11,7 @@ from hfmm import factory
 from hfmm.errors import UsageError
 from hfmm.models.vision.facenet.configuration_facenet import FacenetConfig
 from hfmm.models.vision.facenet.modeling_facenet import (
+    FacenetForImageClassification,
     FacenetModel,
     batch_hard_loss,
     localized_centering,
@@ -202,6 +203,15 @@ def test_with_a_projection_head_faces_are_compared_before_it():
     projected = network.embedding(pooled)
     loss, _ = model.metric_loss(projected / projected.norm(dim=1, keepdim=True), WHO)
     torch.testing.assert_close(out.loss, loss)
+
+
+def test_persons_are_named_by_what_faces_are_compared_by():
+    with seeded():
+        config = FacenetConfig(**TINY, projection_head=True, num_networks=2, num_labels=3)
+        model = FacenetForImageClassification(config).eval()
+    out = model(pictures())
+    assert out.image_embeds.shape == (5, model.facenet.width)
+    torch.testing.assert_close(out.logits, model.classifier(model.facenet.features(pictures()).flatten(1)))
 
 
 # Mining

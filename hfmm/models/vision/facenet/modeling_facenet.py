@@ -275,9 +275,13 @@ class FacenetModel(FacenetPreTrainedModel):
         super().__init__(config)
         self.networks = nn.ModuleList(FaceNetwork(config) for _ in range(config.num_networks))
         if config.background_size:
-            width = sum(network.width for network in self.networks)
-            self.register_buffer("background", torch.zeros(config.background_size, width))
+            self.register_buffer("background", torch.zeros(config.background_size, self.width))
         self.post_init()
+
+    @property
+    def width(self) -> int:
+        """Of what faces are compared by, all networks together."""
+        return sum(network.width for network in self.networks)
 
     @torch.no_grad()
     def measure(self, batches: Iterable[Tensor]) -> None:
@@ -369,7 +373,7 @@ class FacenetForImageClassification(FacenetPreTrainedModel):
     def __init__(self, config: FacenetConfig) -> None:
         super().__init__(config)
         self.facenet = FacenetModel(config)
-        self.classifier = nn.Linear(config.num_networks * config.embedding_size, config.num_labels)  # type: ignore[arg-type]
+        self.classifier = nn.Linear(self.facenet.width, config.num_labels)  # type: ignore[arg-type]
         self.post_init()
 
     @can_return_tuple

@@ -21,6 +21,9 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--limit", type=int, help="only the first so many examples")
     parser.add_argument("--metrics", help="names, separated by commas; the task's own by default")
     parser.add_argument("--num-beams", type=int, help="the model's own by default")
+    parser.add_argument(
+        "--views", help="of each picture, averaged by a classifier: flip, five_crop, ten_crop or rotations"
+    )
     parser.add_argument("--features", help="a classifier that looks at a generator's samples: a run or a repository")
     parser.add_argument("--num-images", type=int, help="samples of a generator that are scored (1000)")
     parser.add_argument("--judge", help="of answers to open questions: a file of scores, or a language model")
@@ -47,7 +50,7 @@ def _measured(given: Namespace) -> list[dict[str, Any]]:
     """Score by the task's metrics."""
     from hfmm.evaluation import evaluate
 
-    options = {name: getattr(given, name) for name in ("num_beams", "num_images", "features")}
+    options = {name: getattr(given, name) for name in ("num_beams", "num_images", "features", "views")}
     return evaluate(
         given.run,
         data=given.data,

@@ -63,11 +63,12 @@ def score_model(
 
 FEATURES = "features"  # in a run, the classifier that looks at its samples
 NAMING, RETRIEVAL = "zero-shot-image-classification", "image-text-retrieval"
+CLASSIFIES = "image-classification"
 GENERATES, DRAWS_TEXTS = "unconditional-image-generation", "text-to-image"
 SCORERS: dict[str, Callable[[Any, Any, Examples, Asked], Outcome]] = {  # by task
     "face-verification": verification.score_verifier,
     "image-captioning": captioning.score_captioner,
-    "image-classification": classification.score_classifier,
+    CLASSIFIES: classification.score_classifier,
     "image-feature-extraction": pretext.score_pretext,
     "object-detection": detection.score_detector,
     "image-segmentation": segmentation.score_segmenter,
@@ -158,7 +159,8 @@ def evaluate(
         generation: Arguments of `generate`, over the model's own; of a generator of pictures those of
             `generate_images` over those of its recipe, `num_images`, how many samples are scored, and `features`, the
             run directory or repository of the classifier that looks at them, by default the one in the run or the
-            trained one of its recipe.
+            trained one of its recipe; of a classifier `views` of each picture, over which its probabilities are
+            averaged: `flip`, `five_crop`, `ten_crop` or `rotations`.
 
     Returns:
         The rows of `results.json`, the new one last.
@@ -179,8 +181,11 @@ def evaluate(
     task = recipe.get("task") or _task(loaded.row, examples, metrics)
     generation = dict(generation or {})
     said = {**options, **generation}
+    views = generation.pop("views", None)
+    if views and task != CLASSIFIES:
+        raise UsageError(f"views are averaged by classifiers of pictures; the task of {where} is {task}")
     training = _data_of(trained_on)
-    asked = Asked(metrics, generation, training=_seen(training))
+    asked = Asked(metrics, generation, training=_seen(training), views=views)
     if task in (GENERATES, DRAWS_TEXTS):
         features = generation.pop("features", None)
         own = _data_of({**trained_on, "split": split}) if name != trained_on.get("name", name) else None

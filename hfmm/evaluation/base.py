@@ -22,6 +22,7 @@ class Asked:
         training_pictures: What a generator was trained on, as far as it can be read.
         planned: Metrics that the recipe of a generator names, scored beside its own where none are asked for.
         own: Pictures of the same kind that it has not seen, where it is asked about others.
+        views: Of a picture, by name, over which a classifier's probabilities are averaged.
     """
 
     metrics: Sequence[str] = ()
@@ -32,6 +33,7 @@ class Asked:
     training_pictures: Examples | None = None
     planned: Sequence[str] = ()
     own: Examples | None = None
+    views: str | None = None
 
 
 class Outcome(NamedTuple):

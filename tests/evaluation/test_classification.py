@@ -77,6 +77,30 @@ def test_scores_are_those_of_the_metric(run, scenes):
         evaluation.score_model(TASK, loaded.model, loaded.processor, scenes, Asked(["cider"]))
 
 
+def test_several_views_are_averaged_and_told(run, scenes):
+    loaded = run.load()
+    pixel_values = loaded.processor([scenes[2]["image"]], return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        seen = [loaded.model(view).logits.softmax(-1) for view in (pixel_values, pixel_values.flip(-1))]
+    probabilities, _ = classify(loaded.model, loaded.processor, scenes, views="flip")
+    torch.testing.assert_close(torch.tensor(probabilities[2]), torch.stack(seen).mean(0)[0])
+    assert hfmm.evaluate(run.output_dir, limit=2, generation={"views": "flip"})[-1]["how"].endswith("views=flip)")
+
+
+def test_views_that_there_are_not_are_refused(run, scenes):
+    with pytest.raises(UsageError, match="unknown views 'flop': did you mean 'flip'"):
+        hfmm.evaluate(run.output_dir, limit=2, generation={"views": "flop"})
+
+
+def test_views_are_of_classifiers(tmp_path):
+    run = hfmm.train(
+        "unet", output_dir=tmp_path / "run", max_steps=1, batch_size=2, device="cpu", quiet=True,
+        overrides={"data.workers": 0, "evaluation.size": 2},
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"the task of .* is image-segmentation"):
+        hfmm.evaluate(run.output_dir, limit=2, generation={"views": "flip"})
+
+
 def test_data_of_other_classes_are_refused(run):
     loaded = run.load()
     with pytest.raises(DataError, match="the model's 64 classes are not the 10 of the data"):

@@ -16,7 +16,7 @@ from hfmm.errors import UsageError
 ROOT = Path(__file__).resolve().parents[1]
 OWN = {
     "vision": "lenet5 alexnet vgg googlenet highway_network residual_attention unet yolo faster_rcnn setr segmenter "
-    "facenet pretext small_cnn",
+    "facenet pretext small_cnn cifar_resnet",
     "text": "lstm_lm lstm_classifier seq2seq transformer word2vec keyword_conv",
     "captioning": "show_and_tell show_attend_tell lrcn visual_semantic_alignments bottom_up_top_down "
     "watch_listen_attend_spell",

@@ -11,7 +11,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 OPTIMIZERS = {  # (class of torch.optim, the settings it takes, whether it has a fused form)
     "adamw": ("AdamW", ("betas", "weight_decay"), True),
     "adam": ("Adam", ("betas", "weight_decay"), True),
-    "sgd": ("SGD", ("momentum", "weight_decay"), True),
+    "sgd": ("SGD", ("momentum", "nesterov", "weight_decay"), True),
     "rmsprop": ("RMSprop", ("momentum", "weight_decay"), False),
 }
 
@@ -32,6 +32,7 @@ SCHEDULES: dict[str, Callable[[float, float], float]] = {  # of (share of max_st
 class PlayerSection:
     """How one player learns.
 
+    `nesterov` is for SGD: the gradient counts where momentum is about to lead, not where it led.
     `warmup` and `decay` are shares of `max_steps`: of the start, and of the end for `warmup_constant_linear`.
     `freeze` holds regular expressions over parameter names, or the words vision, projector and language. `precision` is
     fp32, bf16, or auto: bf16 where the hardware multiplies in it, else fp32. `channels_last` lays the weights of
@@ -42,6 +43,7 @@ class PlayerSection:
     learning_rate: float = 1e-3
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     momentum: float = 0.0
+    nesterov: bool = False
     weight_decay: float = 0.0
     schedule: str = "constant"
     warmup: float = 0.0

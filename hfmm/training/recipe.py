@@ -157,6 +157,8 @@ def _validate(recipe: Recipe) -> None:
         ):
             if word not in known:
                 raise unknown(f"{kind} of player {name}", word, known)
+        if player.nesterov and not player.momentum > 0:
+            raise UsageError(f"players.{name}.nesterov needs a momentum: it is {player.momentum}")
     if recipe.data.on_bad_example not in ("error", "skip"):
         raise unknown("data.on_bad_example", recipe.data.on_bad_example, ("error", "skip"))
 

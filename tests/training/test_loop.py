@@ -10,6 +10,7 @@ from torch.nn.functional import normalize
 
 from hfmm.errors import DivergedError
 from hfmm.training.loop import keyed_seed
+from hfmm.training.optim import optimizer_of
 from tests.training.launching import launch
 from tests.training.toys import SGD, batches, contrastive_loss, make_loop, modules, part_of, weights
 
@@ -87,6 +88,18 @@ def test_clipping_bounds_the_step():
     moved = torch.cat([(after - before[name]).flatten() for name, after in weights(loop).items()]).norm()
     assert logs["gradient_norm"] > 0.01
     assert moved.item() == pytest.approx(0.1 * 0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize(("nesterov", "moves"), [(False, [1.0, 1.9]), (True, [1.9, 2.71])])
+def test_nesterov_adds_the_momentum_to_come(nesterov, moves):
+    """Under a gradient of 1 throughout, momentum is 1, then 1 + 0.9."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = optimizer_of([weight], replace(SGD, momentum=0.9, nesterov=nesterov))
+    for move in moves:
+        before = weight.item()
+        weight.grad = torch.ones(1)
+        optimizer.step()
+        assert before - weight.item() == pytest.approx(0.1 * move)
 
 
 def test_average_of_weights_follows_and_swaps_back():

@@ -38,6 +38,10 @@ def test_command_line_wins_over_file_over_recipe(tmp_path):
             "unknown optimizer of player model 'rmsprob': did you mean 'rmsprop'?",
         ),
         ({"players.model.schedule": "cosin"}, "did you mean 'cosine'?"),
+        (
+            {"players.model.optimizer": "sgd", "players.model.nesterov": True},
+            "players.model.nesterov needs a momentum: it is 0.0",
+        ),
         ({"max_steps": "many"}, "max_steps is 'many', which is not int"),
         ({"max_steps": 2.5}, "max_steps is 2.5, which is not int"),
         ({"max_steps": 0}, "max_steps is 0: at least 1 is needed"),

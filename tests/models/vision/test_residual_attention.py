@@ -14,6 +14,7 @@ from hfmm.models.vision.residual_attention.modeling_residual_attention import (
     SoftMask,
     mask_of,
 )
+from tests.models.vision.normalized import with_statistics
 from tests.testing import ExtractsFeatures, ModelTests, seeded
 from tests.testing_hub import Bundles
 
@@ -23,16 +24,6 @@ TINY |= {"num_modules": [1, 1], "num_poolings": [2, 0], "last_depth": 2}
 
 def pictures(count=3, size=8):
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
-
-
-def with_statistics(model):
-    """The model with running means and variances that are not 0 and 1, in evaluation mode."""
-    for part in model.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            for value in (part.running_mean, part.bias.data):
-                nn.init.normal_(value, std=0.3)
-            nn.init.uniform_(part.running_var, 0.5, 2.0)
-    return model.eval()
 
 
 def module(num_poolings=2, channels=8, **fields):

@@ -35,6 +35,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
 from hfmm.nn.gaussians import log_normal, standard_normal
+from hfmm.nn.processes import summed
 
 from .configuration_glow import GlowConfig
 
@@ -88,9 +89,7 @@ class ActNorm(nn.Module):
     def measure(self, values: Tensor) -> None:
         """Let these values (B, C, H, W), of all processes together, come out with mean 0 and variance 1."""
         count, first, second = values[:, 0].numel(), values.sum((0, 2, 3)), values.square().sum((0, 2, 3))
-        sums = torch.cat([first, second, first.new_tensor([count])])
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(sums)
+        sums = summed(torch.cat([first, second, first.new_tensor([count])]))
         mean, square = (sums[:-1] / sums[-1]).chunk(2)
         deviation = (square - mean.square()).clamp(min=0).sqrt()
         self.shift.copy_(-mean)

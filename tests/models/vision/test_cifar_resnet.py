@@ -132,17 +132,18 @@ def test_patches_are_their_pixels_before_any_training():
 
 
 def test_scaled_biases_learn_faster_by_the_square():
-    """A step of descent with weight decay moves a bias of scale k by k**2 as much; weights by as much."""
+    """A step of descent moves a bias of scale k by k**2 as much and decays it as much; weights move by as much."""
     x, target = pictures(), pictures(3, 8).roll(1)
     moved = []
     for norm in (ScaledBiasNormalization(3, 8.0), nn.BatchNorm2d(3)):
         scale = getattr(norm, "scale", 1.0)
         norm.bias.data.copy_(torch.tensor([0.5, -1.0, 2.0]) / scale)
         before = scale * norm.bias.detach()
-        optimizer = torch.optim.SGD(norm.parameters(), lr=1e-3)
+        optimizer = torch.optim.SGD(norm.parameters(), lr=1e-3, weight_decay=0.1)
         ((norm(x) - target) ** 2).mean().backward()
         optimizer.step()
-        moved.append((scale * norm.bias.detach() - before, norm.weight.detach() - 1, norm.running_mean))
+        decayed = before * (1 - 1e-3 * 0.1)
+        moved.append((scale * norm.bias.detach() - decayed, norm.weight.detach() - 1, norm.running_mean))
     torch.testing.assert_close(moved[0][0], 64 * moved[1][0])
     torch.testing.assert_close(moved[0][1:], moved[1][1:])
 

@@ -6,6 +6,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
 
+PATCH = 2  # pixels on a side of what is whitened
+
 
 @strict
 class CifarResnetConfig(BackboneConfigMixin, PreTrainedConfig):
@@ -16,7 +18,7 @@ class CifarResnetConfig(BackboneConfigMixin, PreTrainedConfig):
     Args:
         num_channels: Of the pictures.
         stem: "convolution" is a 3 x 3 one that is learned; "whitening" decorrelates the 2 x 2 patches of the first
-            batch that is trained on, and stays as it then is (Jordan 2024, section 3.2).
+            batch that is trained on, and stays as it then is (Jordan 2024).
         stem_size: Channels after a learned stem.
         hidden_sizes: Channels of the stages, none less than of the stage before.
         depths: Units of the stages, n of the paper.
@@ -25,7 +27,7 @@ class CifarResnetConfig(BackboneConfigMixin, PreTrainedConfig):
         downsample_in_first_stage: Halve in the first stage, too.
         hidden_act: Name of the nonlinearity.
         bias_scale: The biases of normalizations are this multiple of what is learned, so that gradient descent moves
-            them by its square as fast (Jordan 2024, section 3.4).
+            them by its square as fast (Jordan 2024).
         logit_scale: Logits are multiplied by this.
         out_features: Stages the backbone returns, of "stem", "stage1", ...; the last one by default.
         out_indices: The same by index.
@@ -55,7 +57,8 @@ class CifarResnetConfig(BackboneConfigMixin, PreTrainedConfig):
     @property
     def sizes(self) -> list[int]:
         """Channels of the stem's map and of each stage's."""
-        return [8 * self.num_channels if self.stem == "whitening" else self.stem_size, *self.hidden_sizes]
+        whitened = 2 * self.num_channels * PATCH**2  # each direction and its opposite
+        return [whitened if self.stem == "whitening" else self.stem_size, *self.hidden_sizes]
 
     def validate_architecture(self) -> None:
         """Raise ValueError where two fields disagree."""

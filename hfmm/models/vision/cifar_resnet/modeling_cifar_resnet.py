@@ -10,8 +10,8 @@ Axes: B batch, C channels, H height, W width, K classes, N places, P values of a
 | He: y = F(x) + x, Eq. 1 | `ResidualUnit` |
 | He: identity shortcuts, zeros for new channels, option A | `ResidualUnit.shortcut` |
 | He: 6n + 2 layers, section 4.2 | `CifarResnetConfig.depths` |
-| Jordan: whitening of patches, section 3.2 | `PatchWhitening` |
-| Jordan: biases that learn faster, section 3.4 | `ScaledBiasNormalization` |
+| Jordan: whitening of patches | `PatchWhitening` |
+| Jordan: biases that learn faster | `ScaledBiasNormalization` |
 
 Departures are on the card.
 """
@@ -30,9 +30,8 @@ from transformers.utils import can_return_tuple
 
 from hfmm.nn.processes import summed
 
-from .configuration_cifar_resnet import CifarResnetConfig
+from .configuration_cifar_resnet import PATCH, CifarResnetConfig
 
-PATCH = 2  # pixels on a side of what is whitened
 SMALLEST = 5e-4  # added to variances of patches before their root is taken, as in the released code
 
 
